@@ -144,12 +144,14 @@ impl Error {
 
     /// `Conflict` because the stored revision is another one.
     pub fn stale(current: Option<Revision>) -> Self {
-        Self::new(ErrorKind::Conflict, "the record was changed meanwhile").with_detail(Detail::Stale { current })
+        Self::new(ErrorKind::Conflict, "the record was changed meanwhile")
+            .with_detail(Detail::Stale { current })
     }
 
     /// `Conflict` because a unique key is held by another record.
     pub fn taken(space: &'static str) -> Self {
-        Self::new(ErrorKind::Conflict, format!("{space} is already in use")).with_detail(Detail::Taken { space })
+        Self::new(ErrorKind::Conflict, format!("{space} is already in use"))
+            .with_detail(Detail::Taken { space })
     }
 
     /// `TooLarge`, naming the limit in bytes.

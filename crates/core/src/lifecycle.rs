@@ -149,7 +149,10 @@ impl Lifecycle {
         let this = Self { initial, rules: rules.into() };
         for (at, (from, verb, _)) in this.rules.iter().enumerate() {
             if this.rules.iter().skip(at + 1).any(|(f, v, _)| (f, v) == (from, verb)) {
-                return Err(Error::invalid("rules", format!("two rules for {} {}", from.as_str(), verb.as_str())));
+                return Err(Error::invalid(
+                    "rules",
+                    format!("two rules for {} {}", from.as_str(), verb.as_str()),
+                ));
             }
             if !this.reachable().contains(from) {
                 return Err(Error::invalid("rules", format!("{} cannot be reached", from.as_str())));
@@ -228,7 +231,11 @@ impl Lifecycle {
             let possible = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
             Error::new(
                 ErrorKind::Conflict,
-                format!("cannot {} a release that is {}; possible: {possible}", verb.as_str(), state.as_str()),
+                format!(
+                    "cannot {} a release that is {}; possible: {possible}",
+                    verb.as_str(),
+                    state.as_str()
+                ),
             )
             .with_detail(Detail::Step { state, verb, allowed })
         })

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 /// - a version-8 UUID (RFC 9562 §5.8), see [`Id::to_uuid`].
 ///
 /// ```
-/// use appdepot_core::domain::{Timestamp, Id};
-/// let id: Id<Timestamp> = Id::generate();
+/// use appdepot_core::domain::{App, Id};
+/// let id: Id<App> = Id::generate();
 /// assert_eq!(id.to_string().len(), 24);
 /// assert_eq!(Id::parse(&id.to_uuid()).unwrap(), id);
 /// ```
@@ -87,7 +87,8 @@ impl<K> Id<K> {
             36 => {
                 let mut parts = text.split('-');
                 let mut next = |len: usize| parts.next().filter(|part| part.len() == len);
-                let (Some(a), Some(b), Some(c), Some(d), Some(e)) = (next(8), next(4), next(4), next(4), next(12))
+                let (Some(a), Some(b), Some(c), Some(d), Some(e)) =
+                    (next(8), next(4), next(4), next(4), next(12))
                 else {
                     return Err(fail());
                 };

@@ -1,10 +1,331 @@
 //! What a depot keeps: plain values, each with one stable JSON form.
+//!
+//! A value knows nothing of its own identity; [`Stored`] adds that. To add a kind: a file here, a variant of
+//! [`Kind`], its declared fields.
 
+mod app;
+mod asset;
+mod event;
+mod grant;
+mod group;
 mod id;
+mod listing;
+mod organization;
+mod release;
+mod store;
+mod ticket;
 mod time;
 
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::records::{Batch, Claim, Record};
+
+pub use app::{App, LifecycleName};
+pub use asset::{Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Location, Reference};
+pub use event::{Event, EventFilter, NewEvent};
+pub use grant::{Grant, Role};
+pub use group::Group;
 pub use id::Id;
+pub use listing::{Audience, Listing, Offer, Visibility};
+pub use organization::{Organization, StorageProvider};
+pub use release::Release;
+pub use store::Store;
+pub use ticket::Ticket;
 pub use time::Timestamp;
 
 /// How often a record was written: 1 when created, one more per change.
 pub type Revision = u64;
+
+/// A value that a depot keeps under an identity.
+pub trait Entity: Serialize + DeserializeOwned + Clone + fmt::Debug + Send + Sync + 'static {
+    /// Its kind.
+    const KIND: Kind;
+    /// The version of its JSON form; grows when old rows need more than defaults.
+    const SCHEMA: u16 = 1;
+    /// What it is called in messages.
+    const NAME: &'static str;
+
+    /// Its unique keys.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+}
+
+/// The kinds of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Kind {
+    Organization,
+    Asset,
+    Blob,
+    App,
+    Release,
+    Store,
+    Listing,
+    Group,
+    Grant,
+    Ticket,
+    /// An API key; kept by the identity backend.
+    Key,
+    /// An access token; kept by the identity backend.
+    Token,
+}
+
+/// A field that listings filter or sort by; SQL stores index it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// Dotted path in the JSON form.
+    pub path: &'static str,
+    /// What is found there.
+    pub holds: Holds,
+}
+
+/// What a declared field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// A list, or a path through one: matched by membership.
+    Many,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Organization,
+        Self::Asset,
+        Self::Blob,
+        Self::App,
+        Self::Release,
+        Self::Store,
+        Self::Listing,
+        Self::Group,
+        Self::Grant,
+        Self::Ticket,
+        Self::Key,
+        Self::Token,
+    ];
+
+    /// The stable word, as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Asset => "asset",
+            Self::Blob => "blob",
+            Self::App => "app",
+            Self::Release => "release",
+            Self::Store => "store",
+            Self::Listing => "listing",
+            Self::Group => "group",
+            Self::Grant => "grant",
+            Self::Ticket => "ticket",
+            Self::Key => "key",
+            Self::Token => "token",
+        }
+    }
+
+    /// The kind of this word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The fields that listings of this kind filter or sort by.
+    pub const fn declared(self) -> &'static [Declared] {
+        const fn text(path: &'static str) -> Declared {
+            Declared { path, holds: Holds::Text }
+        }
+        const fn number(path: &'static str) -> Declared {
+            Declared { path, holds: Holds::Number }
+        }
+        const fn many(path: &'static str) -> Declared {
+            Declared { path, holds: Holds::Many }
+        }
+        match self {
+            Self::Asset => {
+                const {
+                    &[
+                        text("name"),
+                        text("access"),
+                        text("class"),
+                        text("content.type"),
+                        text("content.fileName"),
+                        text("content.extension"),
+                        number("content.length"),
+                        number("segment"),
+                        many("references.id"),
+                    ]
+                }
+            }
+            Self::Blob => const { &[text("state")] },
+            Self::App => const { &[text("name"), text("slug"), text("owner")] },
+            Self::Release => const { &[text("app"), text("state"), text("platform"), text("version")] },
+            Self::Listing => {
+                const { &[text("store"), text("app"), text("visibility"), text("name"), many("audience.groups")] }
+            }
+            Self::Group => const { &[text("name"), many("members")] },
+            Self::Grant => const { &[text("subject")] },
+            Self::Ticket => const { &[number("expiresAt")] },
+            Self::Token => const { &[number("expiresAt"), text("key")] },
+            Self::Organization | Self::Store | Self::Key => const { &[] },
+        }
+    }
+}
+
+/// A value with its identity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored<T> {
+    /// Its identity.
+    pub id: Id<T>,
+    /// Its tenant.
+    pub organization: Id<Organization>,
+    /// How often it was written.
+    pub revision: Revision,
+    /// When it was first written.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// The value.
+    pub value: T,
+}
+
+impl<T> Deref for Stored<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Entity> Stored<T> {
+    /// A value that is written for the first time.
+    pub fn new(organization: Id<Organization>, value: T, now: Timestamp) -> Self {
+        Self { id: Id::generate(), organization, revision: 1, created_at: now, updated_at: now, value }
+    }
+
+    /// The next revision, with another value.
+    #[must_use]
+    pub fn changed(&self, value: T, now: Timestamp) -> Self {
+        Self { revision: self.revision + 1, updated_at: now, value, ..*self }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// `Internal` when its body is not a `T`.
+    pub fn from_record(record: Record) -> Result<Self> {
+        let value = serde_json::from_value(record.body).map_err(Error::internal)?;
+        Ok(Self {
+            id: record.id.cast(),
+            organization: record.organization,
+            revision: record.revision,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            value,
+        })
+    }
+
+    /// The record that `batch` writes.
+    ///
+    /// # Errors
+    /// `Internal` when the value has no JSON form.
+    pub fn to_record(&self, batch: Id<Batch>) -> Result<Record> {
+        Ok(Record {
+            kind: T::KIND,
+            organization: self.organization,
+            id: self.id.cast(),
+            revision: self.revision,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            batch,
+            schema: T::SCHEMA,
+            body: serde_json::to_value(&self.value).map_err(Error::internal)?,
+            claims: self.value.claims(),
+        })
+    }
+}
+
+/// Checks a text that people chose: 1 to `most` characters, without control characters.
+pub(crate) fn check_text(field: &'static str, text: &str, most: usize) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(field, "must not be empty"));
+    }
+    check_optional_text(field, text, most)
+}
+
+/// Checks a text that may be empty: at most `most` characters, no control characters but line breaks and tabs.
+pub(crate) fn check_optional_text(field: &'static str, text: &str, most: usize) -> Result<()> {
+    if text.chars().count() > most {
+        return Err(Error::invalid(field, format!("longer than {most} characters")));
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(Error::invalid(field, "control characters"));
+    }
+    Ok(())
+}
+
+/// Checks a slug: 3 to 128 lower-case letters, digits and inner hyphens; not one that reads as an id.
+pub(crate) fn check_slug(slug: &str) -> Result<()> {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let good = (3..=128).contains(&slug.len())
+        && slug.bytes().all(inner)
+        && !slug.starts_with('-')
+        && !slug.ends_with('-');
+    if !good {
+        return Err(Error::invalid("slug", "3 to 128 lower-case letters, digits and inner hyphens"));
+    }
+    if Id::<()>::parse(slug).is_ok() {
+        return Err(Error::invalid("slug", "reads as an id"));
+    }
+    Ok(())
+}
+
+/// A slug made of a name: what is not a letter or digit becomes a hyphen.
+pub fn slugify(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= 120 {
+            break;
+        }
+    }
+    let mut slug = slug.trim_end_matches('-').to_owned();
+    if check_slug(&slug).is_err() {
+        slug = if slug.is_empty() { "app".to_owned() } else { format!("app-{slug}") };
+    }
+    slug
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_made_valid() {
+        for name in
+            ["Enterprise Mobile Banking App", "日本", "a", "--", "0123456789abcdef01234567", "Ünïcode X"]
+        {
+            assert!(check_slug(&slugify(name)).is_ok(), "{name}: {}", slugify(name));
+        }
+        assert_eq!(slugify("Enterprise Mobile Banking App"), "enterprise-mobile-banking-app");
+    }
+
+    #[test]
+    fn kinds_have_one_word() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Entity, Extra, Kind};
+use crate::authorize::Person;
+use crate::lifecycle::Lifecycle;
+use crate::records::Claim;
+
+/// A product. Its releases are versions of it for a platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    /// What people call it.
+    pub name: String,
+    /// Its address in URLs; unique in the organization.
+    pub slug: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// The subject that made it.
+    pub owner: String,
+    /// How to call them.
+    pub created_by: Person,
+    /// How its releases live.
+    pub lifecycle: LifecycleName,
+    /// Settings that a dialect keeps here, under its own names.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub configuration: Extra,
+    /// Attributes that clients keep here; never interpreted.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub extra: Extra,
+}
+
+/// A named lifecycle table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LifecycleName {
+    /// [`Lifecycle::web`].
+    Web,
+    /// [`Lifecycle::mobile`].
+    #[default]
+    Mobile,
+    /// [`Lifecycle::direct`].
+    Direct,
+}
+
+impl LifecycleName {
+    /// The table.
+    pub fn table(self) -> Lifecycle {
+        match self {
+            Self::Web => Lifecycle::web(),
+            Self::Mobile => Lifecycle::mobile(),
+            Self::Direct => Lifecycle::direct(),
+        }
+    }
+}
+
+impl Entity for App {
+    const KIND: Kind = Kind::App;
+    const NAME: &'static str = "app";
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new("slug", &self.slug)]
+    }
+}

@@ -1,0 +1,93 @@
+use serde::{Deserialize, Serialize};
+
+use super::{App, Asset, Entity, Group, Id, Kind, Release, Store, Timestamp};
+use crate::inspect::Platform;
+use crate::records::Claim;
+
+/// An app in a store, for an audience.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// In which store.
+    pub store: Id<Store>,
+    /// Which app.
+    pub app: Id<App>,
+    /// The app's name, so that a store page is one query.
+    pub name: String,
+    /// Its address in the store's URLs; unique in the store.
+    pub slug: String,
+    /// Whether it is shown.
+    pub visibility: Visibility,
+    /// For whom.
+    pub audience: Audience,
+    /// What can be installed now: at most one published release per platform. Written by the lifecycle step that
+    /// publishes or withdraws, in the same commit.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+}
+
+/// Whether a listing is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// In the store's list.
+    Active,
+    /// Nowhere.
+    Inactive,
+    /// By its address only.
+    Unlisted,
+}
+
+/// For whom a listing is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Audience {
+    /// Groups of which one membership is enough. [`Audience::EVERYONE`] stands for everyone who may use the
+    /// store.
+    pub groups: Vec<String>,
+}
+
+impl Audience {
+    /// The member of [`Audience::groups`] that includes everyone who may use the store.
+    pub const EVERYONE: &'static str = "everyone";
+
+    /// Everyone who may use the store.
+    pub fn everyone() -> Self {
+        Self { groups: vec![Self::EVERYONE.to_owned()] }
+    }
+
+    /// The members of any of these groups; nobody when there are none.
+    pub fn any_of(groups: impl IntoIterator<Item = Id<Group>>) -> Self {
+        Self { groups: groups.into_iter().map(|group| group.to_string()).collect() }
+    }
+}
+
+/// A release that can be installed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// Where it runs.
+    pub platform: Platform,
+    /// Which release.
+    pub release: Id<Release>,
+    /// Its package.
+    pub asset: Id<Asset>,
+    /// The version people see.
+    pub version: String,
+    /// The package's length in bytes.
+    pub length: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Entity for Listing {
+    const KIND: Kind = Kind::Listing;
+    const NAME: &'static str = "listing";
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![
+            Claim::new("slug", format!("{}/{}", self.store, self.slug)),
+            Claim::new("app", format!("{}/{}", self.store, self.app)),
+        ]
+    }
+}

@@ -1,0 +1,33 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Asset, Entity, Id, Kind, Release, Timestamp};
+use crate::authorize::{Origin, Subject};
+use crate::records::Claim;
+
+/// Leave to fetch one release's files until a time. Its token is kept only as a digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    /// SHA-256 of the token, hexadecimal.
+    pub digest: String,
+    /// Which release.
+    pub release: Id<Release>,
+    /// Its package.
+    pub asset: Id<Asset>,
+    /// For whom it was made.
+    pub subject: Subject,
+    /// From where it was asked for.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+impl Entity for Ticket {
+    const KIND: Kind = Kind::Ticket;
+    const NAME: &'static str = "ticket";
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new("digest", &self.digest)]
+    }
+}
