@@ -7,10 +7,13 @@
 pub mod authenticate;
 pub mod authorize;
 pub mod blobs;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod domain;
 pub mod error;
 pub mod inspect;
 pub mod lifecycle;
+pub mod memory;
 pub mod query;
 pub mod records;
 
