@@ -1,0 +1,1 @@
+//! Who signed a package: certificates as found, signatures not checked.
