@@ -12,6 +12,7 @@ mod xml;
 use std::fmt;
 
 use appdepot_core::domain::Timestamp;
+use appdepot_core::inspect::Problem;
 
 /// The deepest nesting of arrays and dictionaries, in levels.
 pub const MAX_DEPTH: usize = 64;
@@ -110,12 +111,6 @@ impl From<i64> for Value {
 impl From<Timestamp> for Value {
     fn from(value: Timestamp) -> Self {
         Self::Date(value)
-    }
-}
-
-impl From<Vec<u8>> for Value {
-    fn from(value: Vec<u8>) -> Self {
-        Self::Data(value)
     }
 }
 
@@ -248,6 +243,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
 
 /// Reads a binary or an XML property list.
 ///
@@ -452,7 +453,7 @@ mod tests {
         assert_eq!(read(b"<plist><string/></plist>"), Ok("".into()));
         assert_eq!(read(b"<plist><integer> -0x10 </integer></plist>"), Ok(Value::Integer(-16)));
         assert_eq!(code(b"<plist><integer>--1</integer></plist>"), "E_MANIFEST_INVALID");
-        assert_eq!(read(b"<plist><data> QUJ\nD </data></plist>"), Ok(b"ABC".to_vec().into()));
+        assert_eq!(read(b"<plist><data> QUJ\nD </data></plist>"), Ok(Value::Data(b"ABC".to_vec())));
         assert_eq!(code(b"<plist><dict><key>a</key></dict></plist>"), "E_MANIFEST_INVALID");
         assert_eq!(code(b"<plist><dict><true/></dict></plist>"), "E_MANIFEST_INVALID");
         assert_eq!(code(b"<plist><true/><true/></plist>"), "E_MANIFEST_INVALID");
