@@ -7,11 +7,75 @@
 use std::fmt::Write as _;
 
 use appdepot_core::domain::Timestamp;
+use appdepot_core::inspect::{self, Package, Platform, Problem};
+use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use crate::containers::Packing;
 use crate::der;
+use crate::error::Code;
 use crate::plist::{self, Dictionary, Value};
+use crate::registry::{Format, Input, Probe, Score};
+
+/// Words that stand near the start of every profile; keys are written in alphabetical order.
+const WORDS: [&str; 4] =
+    ["AppIDName", "ApplicationIdentifierPrefix", "DeveloperCertificates", "ProvisionedDevices"];
+
+/// The format of `.mobileprovision` files, and of `.provisionprofile` ones for macOS.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProvisioningProfile;
+
+#[async_trait]
+impl Format for ProvisioningProfile {
+    fn name(&self) -> inspect::Format {
+        inspect::Format::Profile
+    }
+
+    fn packing(&self) -> Packing {
+        Packing::Plain
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["mobileprovision", "provisionprofile"]
+    }
+
+    fn score(&self, probe: &Probe<'_>) -> Score {
+        let holds = |word: &[u8]| probe.head.windows(word.len()).any(|window| window == word);
+        if probe.container.packing() != Packing::Plain || !holds(b"plist") {
+            return Score::No;
+        }
+        match probe.head.first() {
+            Some(&der::SEQUENCE | b'<' | b'b' | 0xef) if WORDS.iter().any(|word| holds(word.as_bytes())) => {
+                Score::Certain
+            }
+            _ => Score::No,
+        }
+    }
+
+    async fn read(&self, input: &mut Input<'_>) -> Result<Package, Problem> {
+        let reader = &mut input.reader;
+        let length = reader.length();
+        if length > reader.limits().manifest_bytes {
+            return Err(Code::LimitInflate.problem("too large for a provisioning profile"));
+        }
+        let data = reader.bytes(0, usize::try_from(length).unwrap_or(usize::MAX)).await?;
+        let profile = Profile::read(&data)?;
+        let uuid = profile.uuid.as_deref().filter(|uuid| !uuid.is_empty());
+        let uuid = uuid.ok_or_else(|| Code::ManifestInvalid.problem("the profile has no UUID"))?;
+        if uuid.len() > reader.limits().identifier_bytes {
+            return Err(Code::LimitString.problem("the UUID is too long"));
+        }
+        let mac = profile.platforms.iter().any(|platform| platform == "OSX");
+        Ok(Package {
+            id: reader.text(uuid),
+            name: profile.name.as_deref().map(|name| reader.label(name)),
+            platform: Some(if mac { Platform::Macos } else { Platform::Ios }),
+            details: profile.details(&mut |text| reader.text(text)),
+            ..Package::default()
+        })
+    }
+}
 
 /// How the apps a profile is for reach people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
