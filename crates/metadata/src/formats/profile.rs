@@ -24,10 +24,10 @@ const WORDS: [&str; 4] =
 
 /// The format of `.mobileprovision` files, and of `.provisionprofile` ones for macOS.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ProvisioningProfile;
+pub struct MobileProvision;
 
 #[async_trait]
-impl Format for ProvisioningProfile {
+impl Format for MobileProvision {
     fn name(&self) -> inspect::Format {
         inspect::Format::Profile
     }
