@@ -24,10 +24,10 @@ const WORDS: [&str; 4] =
 
 /// The format of `.mobileprovision` files, and of `.provisionprofile` ones for macOS.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct MobileProvision;
+pub struct ProvisioningProfile;
 
 #[async_trait]
-impl Format for MobileProvision {
+impl Format for ProvisioningProfile {
     fn name(&self) -> inspect::Format {
         inspect::Format::Profile
     }
