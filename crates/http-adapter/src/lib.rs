@@ -1,1 +1,13 @@
-//! placeholder
+//! The documented HTTP dialects over one [`Depot`](appdepot_core::depot::Depot), as a tower service.
+//!
+//! A dialect translates: it reads a vendor's words, makes one or two calls of the depot, and writes the vendor's
+//! words. What is allowed and what happens is the depot's business. Each dialect's module says what it serves
+//! and where it deviates from its document.
+
+mod call;
+mod dialects;
+mod service;
+mod wire;
+
+pub use dialects::{applivery, emporix};
+pub use service::*;

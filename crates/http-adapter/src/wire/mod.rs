@@ -1,0 +1,20 @@
+//! What every dialect needs of HTTP itself: forms, JSON bodies, ranges and conditions, and uploads that outlive
+//! their client.
+//!
+//! Everything here fails with [`appdepot_core::Error`], so that a dialect has one place that turns errors into
+//! its own words.
+
+pub(crate) mod deliver;
+pub(crate) mod detached;
+pub(crate) mod form;
+pub(crate) mod json;
+pub(crate) mod multipart;
+pub(crate) mod page;
+pub(crate) mod range;
+
+#[allow(unused_imports)] // what one dialect does not use, another does
+pub(crate) use {
+    deliver::deliver,
+    detached::detached,
+    multipart::{FilePart, Form, Part},
+};
