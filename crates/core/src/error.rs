@@ -197,6 +197,11 @@ impl Error {
         &self.0.message
     }
 
+    /// Whether the unique key `space` belongs to another record.
+    pub fn is_taken(&self, space: &str) -> bool {
+        matches!(self.detail(), Detail::Taken { space: taken } if *taken == space)
+    }
+
     /// The typed detail.
     pub fn detail(&self) -> &Detail {
         &self.0.detail

@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod blobs;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod depot;
 pub mod domain;
 pub mod error;
 pub mod inspect;
@@ -17,4 +18,5 @@ pub mod memory;
 pub mod query;
 pub mod records;
 
+pub use depot::Depot;
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Extra, Kind};
+use super::{Entity, Extra, Kind, Timestamp};
 use crate::authorize::Person;
+use crate::inspect::Platform;
 use crate::lifecycle::Lifecycle;
 use crate::records::Claim;
 
@@ -22,6 +23,15 @@ pub struct App {
     pub created_by: Person,
     /// How its releases live.
     pub lifecycle: LifecycleName,
+    /// How many releases there are.
+    #[serde(default)]
+    pub releases: u64,
+    /// The platforms that releases were ever made for.
+    #[serde(default)]
+    pub platforms: Vec<Platform>,
+    /// When the last release came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
     /// Settings that a dialect keeps here, under its own names.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub configuration: Extra,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Entity, Id, Kind, StorageProvider};
+use super::{Entity, Id, Kind, Release, StorageProvider};
 use crate::authorize::Person;
 use crate::inspect::Inspection;
 use crate::records::Claim;
@@ -38,6 +38,9 @@ pub struct Asset {
     pub extra: Extra,
     /// Who added it.
     pub uploaded_by: Person,
+    /// The release whose package this is. Such an asset goes when its release goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Id<Release>>,
 }
 
 /// Attributes by name.

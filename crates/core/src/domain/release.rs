@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{App, Asset, Entity, Id, Kind};
+use super::{App, Asset, Entity, Id, Kind, Timestamp};
 use crate::inspect::Platform;
 use crate::lifecycle::State;
 use crate::records::Claim;
@@ -25,6 +25,11 @@ pub struct Release {
     /// What changed.
     #[serde(default)]
     pub notes: String,
+    /// The package's length in bytes.
+    pub length: u64,
+    /// When it was last published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Timestamp>,
 }
 
 impl Entity for Release {
@@ -34,7 +39,6 @@ impl Entity for Release {
     fn claims(&self) -> Vec<Claim> {
         let code = self.version_code.as_deref().unwrap_or_default();
         let version = format!("{}/{}/{}/{code}", self.app, self.platform.as_str(), self.version);
-        // One release per package file: deleting a release may then delete its file.
-        vec![Claim::new("version", version), Claim::new("asset", self.asset.to_string())]
+        vec![Claim::new("version", version)]
     }
 }

@@ -14,6 +14,8 @@ pub struct Ticket {
     pub release: Id<Release>,
     /// Its package.
     pub asset: Id<Asset>,
+    /// Made for an installation from a store: good only while the release is published or deprecated.
+    pub install: bool,
     /// For whom it was made.
     pub subject: Subject,
     /// From where it was asked for.

@@ -1,0 +1,751 @@
+//! Files and links: take in, change, replace, remove.
+
+use crate::authorize::{Actor, Target, permission};
+use crate::blobs::{BlobKey, BlobSource, BlobStore, ByteRange, ByteStream};
+use crate::domain::{
+    Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Id, Location, Organization, Reference,
+    Revision, StorageProvider, Stored, check_optional_text, check_text,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{Format, Hint, Inspection, Source};
+use crate::query::{Page, Query};
+use crate::records::Batch;
+
+use super::ends::EndsSource;
+use super::measure::Measure;
+use super::{Depot, check_extra};
+
+/// What is said about a new file or link.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewAsset {
+    /// What people call it, at most 256 characters; empty for the file's name.
+    pub name: String,
+    /// Free text, at most 1000 characters.
+    pub description: String,
+    /// An id the client chooses: 1 to 64 letters, digits, `_` or `-`.
+    pub alias: Option<String>,
+    /// Who may fetch the bytes.
+    pub access: Access,
+    /// What it belongs to in other systems.
+    pub references: Vec<Reference>,
+    /// The part of the organization it belongs to; 0 is all of it.
+    pub segment: u64,
+    /// Whether child organizations see it.
+    pub expose_to_children: bool,
+    /// Attributes to keep, at most 64 KiB of JSON.
+    pub extra: Extra,
+}
+
+impl Default for NewAsset {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            alias: None,
+            access: Access::Private,
+            references: Vec::new(),
+            segment: 0,
+            expose_to_children: false,
+            extra: Extra::new(),
+        }
+    }
+}
+
+/// A file that comes in.
+#[derive(Default)]
+pub struct NewFile {
+    /// The name it comes with. Only its last component is kept, and only for showing.
+    pub file_name: String,
+    /// Its declared media type; without one, the extension's.
+    pub media_type: Option<String>,
+    /// The largest length in bytes, if smaller than the depot's own limit.
+    pub limit: Option<u64>,
+    /// A last look at what was learnt, before the file becomes visible. Refusing it leaves nothing behind.
+    pub accept: Option<Accept>,
+}
+
+/// Looks at a measured and inspected file, and may refuse it.
+pub type Accept = Box<dyn FnOnce(&File) -> Result<()> + Send>;
+
+/// An object that is already in a storage provider of the organization.
+pub struct ForeignObject {
+    /// Which provider.
+    pub provider: Id<StorageProvider>,
+    /// The bucket, which must be the provider's.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// Its length in bytes, as claimed.
+    pub length: u64,
+    /// Its checksum as claimed: SHA-256 in hexadecimal, with or without the prefix `sha256:`.
+    pub checksum: String,
+    /// Name, media type and last look.
+    pub file: NewFile,
+}
+
+/// What to change of an asset; `None` leaves as is.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct AssetChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub references: Option<Vec<Reference>>,
+    pub segment: Option<u64>,
+    pub expose_to_children: Option<bool>,
+    pub extra: Option<Extra>,
+    pub file_name: Option<String>,
+    pub media_type: Option<String>,
+}
+
+impl Depot {
+    /// Takes a file in, in one pass: hashed, measured and limited while it is stored, then inspected.
+    ///
+    /// # Errors
+    /// `Invalid` for bad attributes or an empty file, `TooLarge`, `Conflict(Taken)` for a used alias, and what
+    /// `body` or [`NewFile::accept`] answer. Whatever fails, neither record nor bytes remain.
+    pub async fn upload(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        new: NewAsset,
+        file: NewFile,
+        body: ByteStream,
+    ) -> Result<Stored<Asset>> {
+        let target = Target::organization(organization);
+        self.authorize(actor, permission::ASSET_CREATE, target).await?;
+        new.check()?;
+        if let Some(alias) = &new.alias
+            && self.find_claimed::<Asset>(organization, "alias", alias).await?.is_some()
+        {
+            return Err(Error::taken("alias"));
+        }
+        let id = Id::generate();
+        let (blob, file) = self.receive(organization, id, file, body).await?;
+        // The grant may have gone while the bytes came.
+        let again = self.authorize(actor, permission::ASSET_CREATE, target).await;
+        let made = again.and_then(|()| {
+            let asset = new.into_asset(actor, Content::File(Box::new(file)));
+            let stored = Stored { id, ..Stored::new(organization, asset, self.now()) };
+            let mut batch = Batch::new();
+            batch.insert(&stored)?;
+            batch.events.push(self.event(actor, "asset.create", &stored));
+            Ok((stored, batch))
+        });
+        let (stored, batch) = match made {
+            Ok(made) => made,
+            Err(error) => return Err(self.discard(blob, error).await),
+        };
+        self.make_ready(blob, batch).await?;
+        Ok(stored)
+    }
+
+    /// Keeps an address elsewhere. It is never fetched.
+    ///
+    /// # Errors
+    /// `Invalid` unless it is an `http` or `https` URL without credentials, of at most 2048 bytes.
+    pub async fn link(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        new: NewAsset,
+        url: &str,
+    ) -> Result<Stored<Asset>> {
+        self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
+        new.check()?;
+        check_url(url)?;
+        let asset = new.into_asset(actor, Content::Link { url: url.to_owned() });
+        self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
+    }
+
+    /// Keeps a record of an object that is already in a storage provider of the organization. Its length and
+    /// checksum are verified, and it is inspected where it lies.
+    ///
+    /// # Errors
+    /// `NotFound(storage provider)` for one that is not the organization's, `NotFound(object)`, `Invalid` for a
+    /// bucket, key, length or checksum that is not the object's, and what [`NewFile::accept`] answers.
+    pub async fn register(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        new: NewAsset,
+        object: ForeignObject,
+    ) -> Result<Stored<Asset>> {
+        self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
+        new.check()?;
+        let (provider, objects) = self.provider(organization, object.provider)?;
+        if object.bucket != provider.bucket {
+            return Err(Error::invalid("bucket", "not the storage provider's bucket"));
+        }
+        let key = BlobKey::foreign(&object.key)?;
+        let claimed = claimed_sha256(&object.checksum)?;
+        let length = objects.stat(&key).await?.ok_or_else(|| Error::not_found("object"))?;
+        if length != object.length {
+            return Err(Error::invalid("size", format!("the object has {length} bytes")));
+        }
+        let (length, sha256, ends) = {
+            let measure = Measure::default();
+            let stream = objects.get(&key, ByteRange::FULL).await?;
+            let mut measured = measure.stream(stream, self.upload_limit(&object.file));
+            while futures::TryStreamExt::try_next(&mut measured).await?.is_some() {}
+            drop(measured);
+            measure.finish()
+        };
+        if length != object.length {
+            return Err(Error::invalid("size", "the object changed while it was read"));
+        }
+        if sha256 != claimed {
+            return Err(Error::invalid("checksum", "not the SHA-256 of the object"));
+        }
+        let location = Location::Provider { provider: provider.id, key: object.key };
+        let source = EndsSource { ends: &ends, rest: BlobSource::new(&**objects, &key, length) };
+        let file = self.describe(object.file, location, length, sha256, &source).await?;
+        let asset = new.into_asset(actor, Content::File(Box::new(file)));
+        self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
+    }
+
+    /// An asset, by its id in either spelling or by its alias.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn asset(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        reference: &str,
+    ) -> Result<Stored<Asset>> {
+        self.authorize(actor, permission::ASSET_GET, Target::organization(organization)).await?;
+        self.resolve(organization, "alias", reference).await
+    }
+
+    /// The assets that `query` describes.
+    ///
+    /// # Errors
+    /// See [`Depot`]; `Invalid` for a query out of bounds.
+    pub async fn assets(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Asset>>> {
+        self.authorize(actor, permission::ASSET_LIST, Target::organization(query.organization)).await?;
+        self.list(&query).await
+    }
+
+    /// Changes what is said about an asset. With an `expected` revision, only if that is the stored one.
+    ///
+    /// # Errors
+    /// `Conflict(Stale)`; `Invalid` for bad attributes.
+    pub async fn update_asset(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+        expected: Option<Revision>,
+        change: AssetChange,
+    ) -> Result<Stored<Asset>> {
+        self.authorize(actor, permission::ASSET_UPDATE, Target::organization(organization)).await?;
+        let stored = self.load(organization, id).await?;
+        self.update(actor, "asset.update", stored, expected, |asset| change.apply(asset)).await
+    }
+
+    /// Puts another file in the place of an asset's. The old bytes go once the new ones are there.
+    ///
+    /// # Errors
+    /// As [`Depot::upload`]; `Conflict(Stale)`; `Conflict` for the package of a release, which never changes;
+    /// `Invalid` for a link.
+    #[expect(clippy::too_many_arguments, reason = "who, what, which version, how it changes, and the bytes")]
+    pub async fn replace_file(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+        expected: Option<Revision>,
+        change: AssetChange,
+        file: NewFile,
+        body: ByteStream,
+    ) -> Result<Stored<Asset>> {
+        let target = Target::organization(organization);
+        self.authorize(actor, permission::ASSET_UPDATE, target).await?;
+        let stored: Stored<Asset> = self.load(organization, id).await?;
+        if expected.is_some_and(|expected| expected != stored.revision) {
+            return Err(Error::stale(Some(stored.revision)));
+        }
+        if stored.release.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "the package of a release never changes"));
+        }
+        if stored.file().is_none() {
+            return Err(Error::invalid("content", "a link has no file to replace"));
+        }
+        let mut asset = stored.value.clone();
+        change.apply(&mut asset)?;
+        let (blob, file) = self.receive(organization, id, file, body).await?;
+        let again = self.authorize(actor, permission::ASSET_UPDATE, target).await;
+        let old = match again {
+            Ok(()) => self.doomed(&stored).await,
+            Err(error) => Err(error),
+        };
+        let made = old.and_then(|old| {
+            asset.class = class_of(&file);
+            asset.content = Content::File(Box::new(file));
+            let next = stored.changed(asset, self.now());
+            let mut batch = Batch::new();
+            batch.update(&next)?;
+            if let Some(old) = &old {
+                batch.update(old)?;
+            }
+            batch.events.push(self.event(actor, "asset.replace", &next));
+            Ok((next, old, batch))
+        });
+        let (next, old, batch) = match made {
+            Ok(made) => made,
+            Err(error) => return Err(self.discard(blob, error).await),
+        };
+        self.make_ready(blob, batch).await?;
+        if let Some(old) = old {
+            self.erase(&old).await;
+        }
+        Ok(next)
+    }
+
+    /// Removes an asset and its bytes. Bytes in a storage provider stay: they are not ours.
+    ///
+    /// # Errors
+    /// `Conflict` for the package of a release.
+    pub async fn remove_asset(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+    ) -> Result<()> {
+        self.authorize(actor, permission::ASSET_REMOVE, Target::organization(organization)).await?;
+        let stored: Stored<Asset> = self.load(organization, id).await?;
+        if stored.release.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "the asset is the package of a release"));
+        }
+        let mut batch = Batch::new();
+        batch.delete(&stored);
+        let blob = self.doomed(&stored).await?;
+        if let Some(blob) = &blob {
+            batch.update(blob)?;
+        }
+        batch.events.push(self.event(actor, "asset.remove", &stored));
+        self.commit(batch).await?;
+        if let Some(blob) = blob {
+            self.erase(&blob).await;
+        }
+        Ok(())
+    }
+
+    /// The storage providers that the organization may register objects from.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn providers(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+    ) -> Result<Vec<StorageProvider>> {
+        self.authorize(actor, permission::ASSET_LIST, Target::organization(organization)).await?;
+        let all = self.0.providers.values().map(|(provider, _)| provider);
+        Ok(all.filter(|provider| provider.organization == organization).cloned().collect())
+    }
+
+    pub(super) fn provider(
+        &self,
+        organization: Id<Organization>,
+        id: Id<StorageProvider>,
+    ) -> Result<(&StorageProvider, &std::sync::Arc<dyn BlobStore>)> {
+        let found = self.0.providers.get(&id).filter(|(provider, _)| provider.organization == organization);
+        found
+            .map(|(provider, objects)| (provider, objects))
+            .ok_or_else(|| Error::not_found("storage provider"))
+    }
+
+    fn upload_limit(&self, file: &NewFile) -> u64 {
+        file.limit.unwrap_or(u64::MAX).min(self.0.limits.upload_bytes)
+    }
+
+    /// The first half of taking bytes in: announced by a pending blob record, then stored, measured, inspected.
+    /// On failure nothing remains.
+    async fn receive(
+        &self,
+        organization: Id<Organization>,
+        asset: Id<Asset>,
+        new: NewFile,
+        body: ByteStream,
+    ) -> Result<(Stored<Blob>, File)> {
+        let announced = Blob { state: BlobState::Pending, asset };
+        let blob = Stored::new(organization, announced, self.now());
+        let mut batch = Batch::new();
+        batch.insert(&blob)?;
+        self.commit(batch).await?;
+        match self.store_bytes(&blob, new, body).await {
+            Ok(file) => Ok((blob, file)),
+            Err(error) => Err(self.discard(blob, error).await),
+        }
+    }
+
+    async fn store_bytes(&self, blob: &Stored<Blob>, new: NewFile, body: ByteStream) -> Result<File> {
+        let key = BlobKey::of(blob.id);
+        let measure = Measure::default();
+        let stored = self.0.blobs.put(&key, measure.stream(body, self.upload_limit(&new))).await?;
+        let (length, sha256, ends) = measure.finish();
+        if stored != length {
+            return Err(Error::internal(format!("{length} bytes came in, {stored} were stored")));
+        }
+        if length == 0 {
+            return Err(Error::invalid("file", "the file is empty"));
+        }
+        let source = EndsSource { ends: &ends, rest: BlobSource::new(&*self.0.blobs, &key, length) };
+        let file = self.describe(new, Location::Blob(blob.id), length, sha256, &source).await?;
+        if self.now() > blob.created_at.after(self.0.limits.upload_deadline) {
+            return Err(Error::new(ErrorKind::Limited, "the upload took too long"));
+        }
+        Ok(file)
+    }
+
+    async fn describe(
+        &self,
+        new: NewFile,
+        location: Location,
+        length: u64,
+        sha256: String,
+        source: &dyn Source,
+    ) -> Result<File> {
+        let file_name = show_name(&new.file_name);
+        let extension = extension_of(&file_name);
+        let media_type = new.media_type.filter(|text| is_media_type(text));
+        let hint = Hint { file_name: Some(file_name.clone()), media_type: media_type.clone() };
+        let inspection = tidy(self.0.inspector.inspect(source, &hint).await);
+        let media_type =
+            media_type.unwrap_or_else(|| media_type_of(inspection.format, &extension).to_owned());
+        let file = File { location, length, sha256, file_name, extension, media_type, inspection };
+        if let Some(accept) = new.accept {
+            accept(&file)?;
+        }
+        Ok(file)
+    }
+
+    /// The second half: `batch` and the blob's readiness become true together. On failure nothing remains, unless
+    /// the outcome is unknown; then the sweep decides by what the records say.
+    async fn make_ready(&self, blob: Stored<Blob>, mut batch: Batch) -> Result<()> {
+        let ready = blob.changed(Blob { state: BlobState::Ready, ..blob.value.clone() }, self.now());
+        batch.update(&ready)?;
+        let Err(error) = self.commit(batch).await else { return Ok(()) };
+        match self.find(blob.organization, blob.id).await {
+            // The commit did take effect, and someone has changed the asset since.
+            Ok(Some(found)) if found.state != BlobState::Pending => Ok(()),
+            Ok(_) if error.kind() == ErrorKind::Conflict => Err(self.discard(blob, error).await),
+            _ => Err(error),
+        }
+    }
+
+    /// Takes back a pending blob, bytes first. What fails here is left to the sweep.
+    async fn discard(&self, blob: Stored<Blob>, why: Error) -> Error {
+        self.erase(&blob).await;
+        why
+    }
+
+    /// Deletes the bytes of a blob that no asset points at, then its record.
+    pub(super) async fn erase(&self, blob: &Stored<Blob>) -> bool {
+        let erased = async {
+            self.0.blobs.delete(&BlobKey::of(blob.id)).await?;
+            let mut batch = Batch::new();
+            batch.delete(blob);
+            self.commit(batch).await
+        };
+        let result = erased.await;
+        if let Err(error) = &result {
+            tracing::warn!(?error, blob = %blob.id, "a blob is left to the next sweep");
+        }
+        result.is_ok()
+    }
+
+    /// The next revision of an asset's blob record, doomed; `None` when it has no blob of ours.
+    pub(super) async fn doomed(&self, asset: &Stored<Asset>) -> Result<Option<Stored<Blob>>> {
+        let Some(id) = asset.blob() else { return Ok(None) };
+        let Some(blob) = self.find(asset.organization, id).await? else { return Ok(None) };
+        Ok(Some(blob.changed(Blob { state: BlobState::Doomed, ..blob.value.clone() }, self.now())))
+    }
+}
+
+impl NewAsset {
+    fn check(&self) -> Result<()> {
+        check_optional_text("name", &self.name, 256)?;
+        check_optional_text("description", &self.description, 1_000)?;
+        if let Some(alias) = &self.alias {
+            let inner = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+            if !(1..=64).contains(&alias.len()) || !alias.bytes().all(inner) {
+                return Err(Error::invalid("id", "1 to 64 letters, digits, '_' or '-'"));
+            }
+        }
+        check_references(&self.references)?;
+        check_extra("extra", &self.extra)
+    }
+
+    fn into_asset(self, actor: &Actor, content: Content) -> Asset {
+        let (class, fallback) = match &content {
+            Content::File(file) => (class_of(file), file.file_name.clone()),
+            Content::Link { url } => (AssetClass::Other, url.chars().take(256).collect()),
+        };
+        Asset {
+            name: if self.name.trim().is_empty() { fallback } else { self.name },
+            description: self.description,
+            alias: self.alias,
+            access: self.access,
+            content,
+            class,
+            references: distinct(self.references),
+            segment: self.segment,
+            expose_to_children: self.expose_to_children,
+            extra: self.extra,
+            uploaded_by: actor.person.clone(),
+            release: None,
+        }
+    }
+}
+
+impl AssetChange {
+    fn apply(&self, asset: &mut Asset) -> Result<()> {
+        if let Some(name) = &self.name {
+            check_text("name", name, 256)?;
+            asset.name.clone_from(name);
+        }
+        if let Some(description) = &self.description {
+            check_optional_text("description", description, 1_000)?;
+            asset.description.clone_from(description);
+        }
+        if let Some(references) = &self.references {
+            check_references(references)?;
+            asset.references = distinct(references.clone());
+        }
+        if let Some(segment) = self.segment {
+            asset.segment = segment;
+        }
+        if let Some(expose) = self.expose_to_children {
+            asset.expose_to_children = expose;
+        }
+        if let Some(extra) = &self.extra {
+            check_extra("extra", extra)?;
+            asset.extra.clone_from(extra);
+        }
+        if let Content::File(file) = &mut asset.content {
+            if let Some(name) = &self.file_name {
+                file.file_name = show_name(name);
+            }
+            if let Some(media_type) = &self.media_type {
+                if !is_media_type(media_type) {
+                    return Err(Error::invalid("mediaType", "not a media type"));
+                }
+                file.media_type.clone_from(media_type);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most references one asset may have.
+const REFERENCES: usize = 100;
+
+fn check_references(references: &[Reference]) -> Result<()> {
+    if references.len() > REFERENCES {
+        return Err(Error::invalid("references", format!("more than {REFERENCES}")));
+    }
+    references.iter().try_for_each(|reference| {
+        check_text("references.type", &reference.kind, 128)?;
+        check_text("references.id", &reference.id, 128)
+    })
+}
+
+fn distinct(references: Vec<Reference>) -> Vec<Reference> {
+    let mut seen = std::collections::BTreeSet::new();
+    references.into_iter().filter(|r| seen.insert((r.kind.clone(), r.id.clone()))).collect()
+}
+
+fn check_url(url: &str) -> Result<()> {
+    let fail = |why: &'static str| Err(Error::invalid("url", why));
+    if url.len() > 2_048 {
+        return fail("longer than 2048 bytes");
+    }
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let Some(rest) = rest else { return fail("not an http or https URL") };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() || authority.contains('@') || authority.contains('\\') {
+        return fail("no host, or credentials in it");
+    }
+    if url.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\' | '`')) {
+        return fail("characters that no URL has");
+    }
+    Ok(())
+}
+
+fn claimed_sha256(checksum: &str) -> Result<String> {
+    let hex = checksum.strip_prefix("sha256:").unwrap_or(checksum).to_ascii_lowercase();
+    if hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(hex);
+    }
+    Err(Error::invalid("checksum", "not a SHA-256 in hexadecimal"))
+}
+
+/// The last component of a file name, without control characters, at most 128 characters.
+fn show_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut shown: String = last.chars().filter(|c| !c.is_control() && !is_bidi_control(*c)).collect();
+    if let Some((end, _)) = shown.char_indices().nth(128) {
+        // Keep the extension: people and type checks look at it.
+        let extension = extension_of(&shown);
+        shown.truncate(end);
+        if !extension.is_empty() {
+            let keep = 128 - 1 - extension.len();
+            shown = format!("{}.{extension}", shown.chars().take(keep).collect::<String>());
+        }
+    }
+    if shown.trim().is_empty() || shown == "." || shown == ".." { "file".to_owned() } else { shown }
+}
+
+/// Characters that reorder the text around them (UAX #9), which can hide an extension.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn extension_of(file_name: &str) -> String {
+    let extension = file_name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let good = extension.len() <= 16 && extension.bytes().all(|c| c.is_ascii_alphanumeric());
+    if good { extension.to_ascii_lowercase() } else { String::new() }
+}
+
+fn is_media_type(text: &str) -> bool {
+    let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$&^_.+-*%'|~`".contains(&c);
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    let shaped = kind
+        .split_once('/')
+        .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && a.bytes().all(token) && b.bytes().all(token));
+    shaped && text.len() <= 128 && text.bytes().all(|c| (b' '..0x7f).contains(&c))
+}
+
+fn class_of(file: &File) -> AssetClass {
+    match file.inspection.format {
+        Format::Apk
+        | Format::Aab
+        | Format::Bundle
+        | Format::Ipa
+        | Format::App
+        | Format::Pkg
+        | Format::Dmg => AssetClass::App,
+        Format::Msi | Format::Msix | Format::Exe | Format::Deb | Format::Rpm => AssetClass::App,
+        Format::Epub | Format::Pdf => AssetClass::Book,
+        Format::Image => AssetClass::Image,
+        Format::Script => AssetClass::Script,
+        Format::Certificate | Format::Profile => AssetClass::Certificate,
+        Format::Other | Format::Unknown => match file.extension.as_str() {
+            "ipa" | "pkg" | "apk" | "msi" | "msix" | "msixbundle" | "appx" | "appxbundle" | "exe" | "aab" => {
+                AssetClass::App
+            }
+            "pdf" | "epub" | "ibooks" => AssetClass::Book,
+            "jpg" | "jpeg" | "gif" | "png" | "webp" => AssetClass::Image,
+            "sh" | "ps1" => AssetClass::Script,
+            "pkcs1" | "p12" | "pfx" | "pem" | "cer" | "crt" | "der" => AssetClass::Certificate,
+            _ => AssetClass::Other,
+        },
+    }
+}
+
+fn media_type_of(format: Format, extension: &str) -> &'static str {
+    match (format, extension) {
+        (Format::Apk, _) | (_, "apk") => "application/vnd.android.package-archive",
+        (_, "msi") => "application/x-msi",
+        (_, "msix" | "appx" | "msixbundle" | "appxbundle") => "application/msix",
+        (_, "deb") => "application/vnd.debian.binary-package",
+        (_, "rpm") => "application/x-rpm",
+        (_, "epub") => "application/epub+zip",
+        (_, "pdf") => "application/pdf",
+        (_, "png") => "image/png",
+        (_, "jpg" | "jpeg") => "image/jpeg",
+        (_, "gif") => "image/gif",
+        (_, "webp") => "image/webp",
+        (_, "txt") => "text/plain; charset=utf-8",
+        (_, "sh") => "text/x-shellscript",
+        (_, "json") => "application/json",
+        (_, "zip") => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Makes an inspection fit to keep: packages choose their own texts, and some stores cannot keep a NUL.
+fn tidy(mut inspection: Inspection) -> Inspection {
+    /// The longest text kept, in characters.
+    const TEXT: usize = 4_096;
+    /// The most bytes of details kept.
+    const DETAILS: usize = 256 * 1024;
+    fn text(text: &mut String) {
+        if text.contains('\0') {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+        if let Some((end, _)) = text.char_indices().nth(TEXT) {
+            text.truncate(end);
+        }
+    }
+    fn json(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(s) => text(s),
+            serde_json::Value::Array(members) => members.iter_mut().for_each(json),
+            serde_json::Value::Object(members) => {
+                members.retain(|name, _| !name.contains('\0'));
+                members.values_mut().for_each(json);
+            }
+            _ => {}
+        }
+    }
+    if let Some(package) = &mut inspection.package {
+        text(&mut package.id);
+        for option in
+            [&mut package.name, &mut package.version, &mut package.version_code, &mut package.min_os]
+        {
+            option.iter_mut().for_each(text);
+        }
+        package.icon.iter_mut().for_each(text);
+        package.architectures.iter_mut().for_each(text);
+        package.details.retain(|name, _| !name.contains('\0'));
+        package.details.values_mut().for_each(json);
+        let size: usize = package.details.values().map(|value| value.to_string().len()).sum();
+        if size > DETAILS {
+            package.details.clear();
+            inspection.anomalies.push("details-too-large".to_owned());
+        }
+    }
+    if let Some(problem) = &mut inspection.error {
+        text(&mut problem.message);
+    }
+    inspection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_names_are_harmless() {
+        assert_eq!(show_name("../../etc/passwd"), "passwd");
+        assert_eq!(show_name("C:\\temp\\app.APK"), "app.APK");
+        assert_eq!(show_name("a\r\nSet-Cookie: x"), "aSet-Cookie: x");
+        assert_eq!(show_name("cod\u{202e}gpj.exe"), "codgpj.exe");
+        assert_eq!(show_name(".."), "file");
+        let long = format!("{}.apk", "x".repeat(1_000));
+        assert!(show_name(&long).ends_with(".apk") && show_name(&long).len() == 128);
+    }
+
+    #[test]
+    fn only_plain_web_addresses_are_links() {
+        for bad in [
+            "ftp://x/y",
+            "javascript:alert(1)",
+            "//host/x",
+            "http://",
+            "https:///x",
+            "http://user:pw@host/",
+            "http://a b/",
+            "https://x/\"><script>",
+            "https://h\\@evil/",
+            "file:///etc/passwd",
+        ] {
+            assert!(check_url(bad).is_err(), "{bad}");
+        }
+        assert!(check_url("https://emporix.io/docs/index.html?a=b#c").is_ok());
+    }
+}

@@ -1,0 +1,189 @@
+//! Handing bytes out: after a permission check, under a ticket, or because they are public.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::authorize::{Actor, Target, permission};
+use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
+use crate::domain::{
+    Access, Asset, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
+};
+use crate::error::{CredentialFault, Error, ErrorKind, Result};
+use crate::lifecycle::State;
+use crate::query::{Field, Op, Page, Query};
+
+use super::measure::hex;
+use super::{Depot, on_app};
+
+/// Bytes on their way out.
+pub struct Download {
+    /// What they belong to; its file tells length, digest, name and media type.
+    pub asset: Stored<Asset>,
+    /// The first byte of the stream.
+    pub start: u64,
+    /// One past its last byte.
+    pub end: u64,
+    /// The bytes.
+    pub stream: ByteStream,
+}
+
+/// A ticket and, this once, its token.
+pub struct IssuedTicket {
+    /// Whoever has this text may fetch the files.
+    pub token: String,
+    /// What was kept.
+    pub ticket: Stored<Ticket>,
+}
+
+impl std::fmt::Debug for IssuedTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedTicket").field("ticket", &self.ticket.id).finish_non_exhaustive()
+    }
+}
+
+impl Depot {
+    /// An asset's bytes, for those who may see the asset.
+    ///
+    /// # Errors
+    /// `Unsupported` for a link.
+    pub async fn open_asset(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+        range: ByteRange,
+    ) -> Result<Download> {
+        self.authorize(actor, permission::ASSET_GET, Target::organization(organization)).await?;
+        let asset = self.load(organization, id).await?;
+        self.open(asset, range).await
+    }
+
+    /// The bytes of a public asset, for anyone.
+    ///
+    /// # Errors
+    /// `NotFound` for a private one, too.
+    pub async fn open_public(
+        &self,
+        organization: &str,
+        reference: &str,
+        range: ByteRange,
+    ) -> Result<Download> {
+        let missing = || Error::not_found("asset");
+        let organization: Stored<Organization> =
+            self.resolve(Id::NIL, "slug", organization).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => missing(),
+                _ => error,
+            })?;
+        let asset: Stored<Asset> = self.resolve(organization.id, "alias", reference).await?;
+        if asset.access != Access::Public || asset.file().is_none() {
+            return Err(missing());
+        }
+        self.open(asset, range).await
+    }
+
+    /// Leave to fetch a release's files: for those who may see the release, and for those to whom a store offers
+    /// it now.
+    ///
+    /// # Errors
+    /// `NotFound` when neither holds.
+    pub async fn ticket(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        release: Id<Release>,
+    ) -> Result<IssuedTicket> {
+        let (release, app) = self.release_and_app(organization, release).await?;
+        let install = match self.authorize(actor, permission::RELEASE_GET, on_app(&app)).await {
+            Ok(()) => false,
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
+                self.offered(actor, &release).await?;
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        let mut secret = [0u8; 24];
+        getrandom::fill(&mut secret).map_err(Error::internal)?;
+        let secret = hex(&secret);
+        let ticket = Ticket {
+            digest: digest(&secret),
+            release: release.id,
+            asset: release.asset,
+            install,
+            subject: actor.subject.clone(),
+            origin: actor.origin.clone(),
+            expires_at: self.now().after(self.0.limits.ticket_lifetime),
+        };
+        let stored = Stored::new(organization, ticket, self.now());
+        let ticket = self.insert(actor, "ticket.create", stored).await?;
+        Ok(IssuedTicket { token: format!("{organization}-{secret}"), ticket })
+    }
+
+    /// The package a ticket is for. Each first byte that goes out is an event.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for an unknown or expired token, and for a release that may no longer be installed.
+    pub async fn open_ticket(&self, token: &str, range: ByteRange) -> Result<Download> {
+        let bad = || Error::unauthenticated(CredentialFault::Bad);
+        let (organization, secret) = token.split_once('-').filter(|_| token.len() < 256).ok_or_else(bad)?;
+        let organization = Id::parse(organization).map_err(|_| bad())?;
+        let ticket: Stored<Ticket> =
+            self.find_claimed(organization, "digest", &digest(secret)).await?.ok_or_else(bad)?;
+        if self.now() > ticket.expires_at {
+            return Err(Error::unauthenticated(CredentialFault::Expired));
+        }
+        let release: Stored<Release> = self.find(organization, ticket.release).await?.ok_or_else(bad)?;
+        if ticket.install && !matches!(release.state, State::Published | State::Deprecated) {
+            return Err(bad());
+        }
+        let asset = self.load(organization, ticket.asset).await?;
+        let download = self.open(asset, range).await?;
+        if download.start == 0 {
+            let holder = Actor { origin: ticket.origin.clone(), ..Actor::new(ticket.subject.clone()) };
+            let mut batch = crate::records::Batch::new();
+            batch.events.push(self.event(&holder, "release.download", &release));
+            self.commit(batch).await?;
+        }
+        Ok(download)
+    }
+
+    /// Whether a listing with an audience that includes the actor offers this release now.
+    async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
+        let listings = Query::of::<Listing>(release.organization)
+            .filter(Field::parse("app")?, Op::Eq(release.app.into()));
+        let listings: Page<Stored<Listing>> = self.list(&self.for_audience(actor, listings).await?).await?;
+        let offers = |listing: &Stored<Listing>| {
+            listing.visibility != Visibility::Inactive
+                && listing.offers.iter().any(|o| o.release == release.id)
+        };
+        if listings.items.iter().any(offers) { Ok(()) } else { Err(Error::not_found("release")) }
+    }
+
+    async fn open(&self, asset: Stored<Asset>, range: ByteRange) -> Result<Download> {
+        let Some(file) = asset.file() else {
+            return Err(Error::new(ErrorKind::Unsupported, "a link has no bytes here"));
+        };
+        let (blobs, key): (&Arc<dyn BlobStore>, BlobKey) = match &file.location {
+            Location::Blob(blob) => (&self.0.blobs, BlobKey::of(*blob)),
+            Location::Provider { provider, key } => {
+                (self.provider(asset.organization, *provider)?.1, BlobKey::foreign(key)?)
+            }
+        };
+        let (start, end) = range.within(file.length);
+        let stream = blobs.get(&key, ByteRange { start, end: Some(end) }).await.map_err(|error| {
+            // The record says that the bytes are there, so this is no answer for a stranger.
+            if error.kind() == ErrorKind::NotFound {
+                Error::unavailable("a recorded blob is missing")
+            } else {
+                error
+            }
+        })?;
+        Ok(Download { start, end, stream, asset })
+    }
+}
+
+/// What is kept of a ticket's secret. It has 192 random bits, so a plain hash is enough.
+fn digest(secret: &str) -> String {
+    hex(&Sha256::digest(secret.as_bytes()))
+}

@@ -1,0 +1,421 @@
+//! The depot: one concrete core over four plugs.
+
+mod apps;
+mod assets;
+mod deliver;
+mod ends;
+mod measure;
+mod people;
+mod releases;
+mod stores;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use crate::authorize::{Actor, Authorizer, DenyAll, Scope, Target};
+use crate::blobs::BlobStore;
+use crate::domain::{
+    App, Entity, Extra, Id, NewEvent, Organization, Revision, StorageProvider, Stored, Timestamp,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{Inspector, NoInspector};
+use crate::memory::{MemoryBlobs, MemoryRecords};
+use crate::query::{Field, Op, Page, Query, Value};
+use crate::records::{Batch, Change, Claim, Key, RecordStore};
+
+pub use apps::{AppChange, NewApp};
+pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
+pub use deliver::{Download, IssuedTicket};
+pub use releases::NewRelease;
+pub use stores::{ListingChange, NewListing};
+pub use upkeep::SweepReport;
+
+/// Takes files in, learns what they are, keeps them, walks releases through their lifecycle and hands them out.
+///
+/// Every method takes an [`Actor`] and authorizes inside, so an embedder cannot skip it. Cheap to clone.
+///
+/// # Errors
+/// What every method may answer, beyond its own:
+/// - `NotFound` for what does not exist, or exists where the actor has no standing;
+/// - `Forbidden` when the actor has standing but not the permission;
+/// - `Unavailable` when a backend does not answer. Nothing half-made is ever visible then, and what was left
+///   behind goes with [`Depot::sweep`].
+///
+/// ```
+/// use appdepot_core::Depot;
+/// use appdepot_core::authorize::Actor;
+/// # futures::executor::block_on(async {
+/// let depot = Depot::builder().build();
+/// let system = Actor::system("example");
+/// let acme = depot.create_organization(&system, "acme", "Acme Corp.").await?;
+/// assert_eq!(depot.organization(&system, "acme").await?.id, acme.id);
+/// # Ok::<(), appdepot_core::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Depot(Arc<Inner>);
+
+struct Inner {
+    blobs: Arc<dyn BlobStore>,
+    records: Arc<dyn RecordStore>,
+    authorizer: Arc<dyn Authorizer>,
+    inspector: Arc<dyn Inspector>,
+    providers: BTreeMap<Id<StorageProvider>, (StorageProvider, Arc<dyn BlobStore>)>,
+    limits: Limits,
+    clock: Clock,
+}
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Bounds of a depot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest file, in bytes. Default 8 GiB.
+    pub upload_bytes: u64,
+    /// How long an upload may take from its first record to its last. Default 6 hours.
+    pub upload_deadline: Duration,
+    /// How much older than `upload_deadline` an unfinished upload must be before a sweep takes it. Default
+    /// 1 hour.
+    pub sweep_grace: Duration,
+    /// How long a ticket is good for. Default 15 minutes.
+    pub ticket_lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            upload_bytes: 8 << 30,
+            upload_deadline: Duration::from_secs(6 * 3600),
+            sweep_grace: Duration::from_secs(3600),
+            ticket_lifetime: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Puts a depot together. What is left out is the safe choice: memory, nobody may do anything, nothing is
+/// inspected.
+pub struct DepotBuilder(Inner);
+
+impl DepotBuilder {
+    /// Where bytes are kept. Default: in memory.
+    #[must_use]
+    pub fn blobs(mut self, blobs: Arc<dyn BlobStore>) -> Self {
+        self.0.blobs = blobs;
+        self
+    }
+
+    /// Where records are kept. Default: in memory.
+    #[must_use]
+    pub fn records(mut self, records: Arc<dyn RecordStore>) -> Self {
+        self.0.records = records;
+        self
+    }
+
+    /// Who decides. Default: only [`Actor::system`] may act.
+    #[must_use]
+    pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.0.authorizer = authorizer;
+        self
+    }
+
+    /// Who reads packages. Default: nobody; every file is `unknown`.
+    #[must_use]
+    pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
+        self.0.inspector = inspector;
+        self
+    }
+
+    /// A place outside, where `provider.organization` keeps files that it may register without uploading them.
+    #[must_use]
+    pub fn provider(mut self, provider: StorageProvider, objects: Arc<dyn BlobStore>) -> Self {
+        self.0.providers.insert(provider.id, (provider, objects));
+        self
+    }
+
+    /// Bounds.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// The clock; for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.0.clock = Arc::new(clock);
+        self
+    }
+
+    /// The depot.
+    pub fn build(self) -> Depot {
+        Depot(Arc::new(self.0))
+    }
+}
+
+impl Depot {
+    /// A depot to put together.
+    pub fn builder() -> DepotBuilder {
+        DepotBuilder(Inner {
+            blobs: Arc::new(MemoryBlobs::new()),
+            records: Arc::new(MemoryRecords::new()),
+            authorizer: Arc::new(DenyAll),
+            inspector: Arc::new(NoInspector),
+            providers: BTreeMap::new(),
+            limits: Limits::default(),
+            clock: Arc::new(Timestamp::now),
+        })
+    }
+
+    /// Its bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whether the record store answers.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    pub async fn ready(&self) -> Result<()> {
+        let nothing = Key::Id { organization: Id::NIL, kind: Organization::KIND, id: Id::NIL };
+        self.0.records.get(&nothing).await.map(|_| ())
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    async fn authorize(&self, actor: &Actor, permission: &str, target: Target) -> Result<()> {
+        if actor.is_system() {
+            return Ok(());
+        }
+        self.0.authorizer.authorize(actor, permission, &target).await
+    }
+
+    /// Adds to a query what the actor may see: only its apps, at `field`.
+    async fn scoped(&self, actor: &Actor, permission: &str, query: Query, field: Field) -> Result<Query> {
+        if actor.is_system() {
+            return Ok(query);
+        }
+        match self.0.authorizer.scope(actor, permission, query.organization).await? {
+            Scope::All => Ok(query),
+            Scope::Apps(apps) => Ok(query.filter(field, Op::In(apps.into_iter().map(Value::from).collect()))),
+        }
+    }
+
+    async fn find<T: Entity>(&self, organization: Id<Organization>, id: Id<T>) -> Result<Option<Stored<T>>> {
+        let key = Key::Id { organization, kind: T::KIND, id: id.cast() };
+        self.0.records.get(&key).await?.map(Stored::from_record).transpose()
+    }
+
+    async fn load<T: Entity>(&self, organization: Id<Organization>, id: Id<T>) -> Result<Stored<T>> {
+        self.find(organization, id).await?.ok_or_else(|| Error::not_found(T::NAME))
+    }
+
+    async fn find_claimed<T: Entity>(
+        &self,
+        organization: Id<Organization>,
+        space: &'static str,
+        value: &str,
+    ) -> Result<Option<Stored<T>>> {
+        if value.contains('\0') {
+            return Ok(None);
+        }
+        let key = Key::Claim { organization, kind: T::KIND, claim: Claim::new(space, value) };
+        self.0.records.get(&key).await?.map(Stored::from_record).transpose()
+    }
+
+    /// A record by its id in either spelling, else by the name that is unique in `space`.
+    async fn resolve<T: Entity>(
+        &self,
+        organization: Id<Organization>,
+        space: &'static str,
+        reference: &str,
+    ) -> Result<Stored<T>> {
+        if let Ok(id) = Id::parse(reference)
+            && let Some(found) = self.find(organization, id).await?
+        {
+            return Ok(found);
+        }
+        self.find_claimed(organization, space, reference).await?.ok_or_else(|| Error::not_found(T::NAME))
+    }
+
+    async fn list<T: Entity>(&self, query: &Query) -> Result<Page<Stored<T>>> {
+        if query.kind != T::KIND {
+            return Err(Error::internal("a query for another kind of record"));
+        }
+        self.0.records.list(query).await?.try_map(Stored::from_record)
+    }
+
+    /// Every record that `query` describes, page by page.
+    async fn list_all<T: Entity>(&self, query: Query) -> Result<Vec<Stored<T>>> {
+        let mut all = Vec::new();
+        let mut next = Some(query.limit(crate::query::PAGE_LIMIT));
+        while let Some(query) = next.take() {
+            let page = self.list(&query).await?;
+            all.extend(page.items);
+            next = page.next.map(|cursor| query.after(cursor));
+        }
+        Ok(all)
+    }
+
+    /// Commits, and finds out what happened when the answer is an error.
+    ///
+    /// A store that retries a commit whose answer was lost sees `Conflict` against its own success, and a lost
+    /// answer says nothing at all. So the record is read back: if this very batch wrote it, the commit succeeded.
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        let witness = batch.changes.iter().find_map(|change| match change {
+            Change::Insert(record) | Change::Update(record) => Some((record.key(), Some(batch.id))),
+            Change::Delete { organization, kind, id, .. } => {
+                Some((Key::Id { organization: *organization, kind: *kind, id: *id }, None))
+            }
+            Change::Require { .. } => None,
+        });
+        let Err(error) = self.0.records.commit(batch).await else { return Ok(()) };
+        let Some((key, written_by)) = witness else { return Err(error) };
+        match self.0.records.get(&key).await {
+            Ok(found) if found.as_ref().map(|record| record.batch) == written_by => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    fn event<T: Entity>(&self, actor: &Actor, action: &str, subject: &Stored<T>) -> NewEvent {
+        NewEvent {
+            organization: subject.organization,
+            at: self.now(),
+            actor: actor.subject.to_string(),
+            action: action.to_owned(),
+            kind: T::KIND,
+            subject: subject.id.cast(),
+            from: None,
+            to: None,
+            origin: actor.origin.clone(),
+            detail: Extra::new(),
+        }
+    }
+
+    /// Writes a new record with its event.
+    async fn insert<T: Entity>(&self, actor: &Actor, action: &str, stored: Stored<T>) -> Result<Stored<T>> {
+        let mut batch = Batch::new();
+        batch.insert(&stored)?;
+        batch.events.push(self.event(actor, action, &stored));
+        self.commit(batch).await?;
+        Ok(stored)
+    }
+
+    /// Writes the next revision with its event. Without an expected revision it tries again when another writer
+    /// came first.
+    async fn update<T: Entity>(
+        &self,
+        actor: &Actor,
+        action: &str,
+        stored: Stored<T>,
+        expected: Option<Revision>,
+        change: impl Fn(&mut T) -> Result<()>,
+    ) -> Result<Stored<T>> {
+        let (organization, id) = (stored.organization, stored.id);
+        let mut current = stored;
+        for attempt in 1.. {
+            if expected.is_some_and(|expected| expected != current.revision) {
+                return Err(Error::stale(Some(current.revision)));
+            }
+            let mut value = current.value.clone();
+            change(&mut value)?;
+            let next = current.changed(value, self.now());
+            let mut batch = Batch::new();
+            batch.update(&next)?;
+            batch.events.push(self.event(actor, action, &next));
+            match self.commit(batch).await {
+                Ok(()) => return Ok(next),
+                Err(error) if retry(&error, attempt) && expected.is_none() => {}
+                Err(error) => return Err(error),
+            }
+            current = self.load(organization, id).await?;
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+}
+
+/// Whether to read again and try again: another writer came first, and not too often.
+fn retry(error: &Error, attempt: u32) -> bool {
+    /// How often a change is tried before its conflict is reported.
+    const ATTEMPTS: u32 = 16;
+    let stale = matches!(error.detail(), crate::error::Detail::Stale { .. });
+    error.kind() == ErrorKind::Conflict && stale && attempt < ATTEMPTS
+}
+
+impl Batch {
+    fn insert<T: Entity>(&mut self, stored: &Stored<T>) -> Result<()> {
+        self.changes.push(Change::Insert(stored.to_record(self.id)?));
+        Ok(())
+    }
+
+    fn update<T: Entity>(&mut self, stored: &Stored<T>) -> Result<()> {
+        self.changes.push(Change::Update(stored.to_record(self.id)?));
+        Ok(())
+    }
+
+    fn delete<T: Entity>(&mut self, stored: &Stored<T>) {
+        self.changes.push(Change::Delete {
+            organization: stored.organization,
+            kind: T::KIND,
+            id: stored.id.cast(),
+            revision: stored.revision,
+        });
+    }
+}
+
+/// Checks attributes that clients keep here: bounded, and without NUL, which not every store can keep.
+fn check_extra(field: &'static str, extra: &Extra) -> Result<()> {
+    /// The most bytes of JSON.
+    const BYTES: usize = 64 * 1024;
+    /// The deepest nesting.
+    const DEPTH: usize = 32;
+    fn check(field: &'static str, json: &Json, depth: usize) -> Result<()> {
+        if depth == 0 {
+            return Err(Error::invalid(field, format!("nested deeper than {DEPTH}")));
+        }
+        match json {
+            Json::String(text) if text.contains('\0') => Err(Error::invalid(field, "a NUL character")),
+            Json::Array(members) => members.iter().try_for_each(|member| check(field, member, depth - 1)),
+            Json::Object(members) => members.iter().try_for_each(|(name, member)| {
+                if name.contains('\0') {
+                    return Err(Error::invalid(field, "a NUL character"));
+                }
+                check(field, member, depth - 1)
+            }),
+            _ => Ok(()),
+        }
+    }
+    let size: usize = extra.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+    if size > BYTES {
+        return Err(Error::invalid(field, format!("more than {BYTES} bytes")));
+    }
+    extra.iter().try_for_each(|(name, value)| {
+        if name.contains('\0') {
+            return Err(Error::invalid(field, "a NUL character"));
+        }
+        check(field, value, DEPTH)
+    })
+}
+
+/// The target of actions on one app.
+fn on_app(app: &Stored<App>) -> Target {
+    Target::app(app.organization, app.id)
+}
+
+impl fmt::Debug for Depot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Depot")
+            .field("blobs", &self.0.blobs)
+            .field("records", &self.0.records)
+            .field("authorizer", &self.0.authorizer)
+            .field("inspector", &self.0.inspector)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! Organizations, groups, grants, and the history of it all.
+
+use crate::authorize::{Actor, Subject, Target, permission};
+use crate::domain::{
+    App, Event, EventFilter, Grant, Group, Id, Organization, Role, Stored, check_optional_text, check_slug,
+    check_text,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{Field, Op, Page, Query};
+use crate::records::Batch;
+
+use super::Depot;
+
+impl Depot {
+    /// Makes an organization.
+    ///
+    /// # Errors
+    /// `Invalid`; `Conflict(Taken)` for a used slug.
+    pub async fn create_organization(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        name: &str,
+    ) -> Result<Stored<Organization>> {
+        self.authorize(actor, permission::ORGANIZATION_CREATE, Target::organization(Id::NIL)).await?;
+        check_slug(slug)?;
+        check_text("name", name, 128)?;
+        let organization = Organization { slug: slug.to_owned(), name: name.to_owned() };
+        self.insert(actor, "organization.create", Stored::new(Id::NIL, organization, self.now())).await
+    }
+
+    /// An organization in which the actor has some standing, by id or slug.
+    ///
+    /// # Errors
+    /// `NotFound` for all others.
+    pub async fn organization(&self, actor: &Actor, reference: &str) -> Result<Stored<Organization>> {
+        let found: Stored<Organization> = self.resolve(Id::NIL, "slug", reference).await?;
+        let target = Target::organization(found.id);
+        match self.authorize(actor, permission::ORGANIZATION_GET, target).await {
+            // Having some standing is enough to know that it exists; what may be done in it is asked again.
+            Err(error) if error.kind() != ErrorKind::Forbidden => Err(error),
+            _ => Ok(found),
+        }
+    }
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// `Invalid`; `Conflict(Taken)` for a used name.
+    pub async fn create_group(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        name: &str,
+        description: &str,
+    ) -> Result<Stored<Group>> {
+        self.authorize(actor, permission::GROUP_CREATE, Target::organization(organization)).await?;
+        check_text("name", name, 128)?;
+        check_optional_text("description", description, 1_000)?;
+        let group = Group { name: name.to_owned(), description: description.to_owned(), members: Vec::new() };
+        self.insert(actor, "group.create", Stored::new(organization, group, self.now())).await
+    }
+
+    /// The groups that `query` describes.
+    ///
+    /// # Errors
+    /// See [`Depot`]; `Invalid` for a query out of bounds.
+    pub async fn groups(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Group>>> {
+        self.authorize(actor, permission::GROUP_LIST, Target::organization(query.organization)).await?;
+        self.list(&query).await
+    }
+
+    /// Adds and removes members of a group.
+    ///
+    /// # Errors
+    /// `Invalid` for more than 10,000 members.
+    pub async fn change_members(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        group: Id<Group>,
+        add: &[Subject],
+        remove: &[Subject],
+    ) -> Result<Stored<Group>> {
+        /// The most members of one group.
+        const MEMBERS: usize = 10_000;
+        self.authorize(actor, permission::GROUP_UPDATE, Target::organization(organization)).await?;
+        let stored = self.load(organization, group).await?;
+        self.update(actor, "group.members", stored, None, |group: &mut Group| {
+            group.members.retain(|member| !remove.contains(member));
+            for subject in add.iter().filter(|subject| !remove.contains(subject)) {
+                if !group.members.contains(subject) {
+                    group.members.push(subject.clone());
+                }
+            }
+            if group.members.len() > MEMBERS {
+                return Err(Error::invalid("members", format!("more than {MEMBERS}")));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a role to a subject, in the organization or on one app. Giving it twice is one grant.
+    ///
+    /// # Errors
+    /// `NotFound(app)`.
+    pub async fn grant(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        subject: Subject,
+        role: Role,
+        app: Option<Id<App>>,
+    ) -> Result<Stored<Grant>> {
+        self.authorize(actor, permission::GRANT_CREATE, Target::organization(organization)).await?;
+        if let Some(app) = app {
+            self.load::<App>(organization, app).await?;
+        }
+        let grant = Grant { subject, role, app };
+        let made =
+            self.insert(actor, "grant.create", Stored::new(organization, grant.clone(), self.now())).await;
+        self.0.authorizer.changed(organization).await;
+        match made {
+            Err(error) if error.is_taken("grant") => self.find_grant(organization, &grant).await,
+            other => other,
+        }
+    }
+
+    /// Takes a role away. The next decision knows.
+    ///
+    /// # Errors
+    /// `NotFound(grant)`.
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        subject: Subject,
+        role: Role,
+        app: Option<Id<App>>,
+    ) -> Result<()> {
+        self.authorize(actor, permission::GRANT_REMOVE, Target::organization(organization)).await?;
+        let stored = self.find_grant(organization, &Grant { subject, role, app }).await?;
+        let mut batch = Batch::new();
+        batch.delete(&stored);
+        batch.events.push(self.event(actor, "grant.remove", &stored));
+        let done = self.commit(batch).await;
+        self.0.authorizer.changed(organization).await;
+        done
+    }
+
+    /// Who has which role.
+    ///
+    /// # Errors
+    /// See [`Depot`]; `Invalid` for a query out of bounds.
+    pub async fn grants(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Grant>>> {
+        self.authorize(actor, permission::GRANT_LIST, Target::organization(query.organization)).await?;
+        self.list(&query).await
+    }
+
+    /// The actor's own roles.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn own_roles(&self, actor: &Actor, organization: Id<Organization>) -> Result<Vec<Grant>> {
+        let own = Query::of::<Grant>(organization)
+            .filter(Field::parse("subject")?, Op::Eq(actor.subject.as_str().into()));
+        Ok(self.list_all::<Grant>(own).await?.into_iter().map(|stored| stored.value).collect())
+    }
+
+    /// What happened in an organization.
+    ///
+    /// # Errors
+    /// See [`Depot`]; `Invalid` for a limit that is not 1 to 1000.
+    pub async fn events(&self, actor: &Actor, filter: &EventFilter) -> Result<Vec<Event>> {
+        self.authorize(actor, permission::EVENT_LIST, Target::organization(filter.organization)).await?;
+        if !(1..=1_000).contains(&filter.limit) {
+            return Err(Error::invalid("limit", "1 to 1000"));
+        }
+        self.0.records.events(filter).await
+    }
+
+    async fn find_grant(&self, organization: Id<Organization>, grant: &Grant) -> Result<Stored<Grant>> {
+        use crate::domain::Entity as _;
+        let claims = grant.claims();
+        let claim = claims.first().ok_or_else(|| Error::internal("a grant without a claim"))?;
+        self.find_claimed(organization, claim.space, &claim.value)
+            .await?
+            .ok_or_else(|| Error::not_found("grant"))
+    }
+}
