@@ -1,1 +1,18 @@
-//! placeholder
+//! Who may do what, and which credential stands for whom.
+//!
+//! [`CasbinAuthorizer`] answers core's [`Authorizer`](appdepot_core::authorize::Authorizer) port from the grants
+//! of an organization and one policy of roles; [`Keys`] answers its
+//! [`Authenticator`](appdepot_core::authenticate::Authenticator) port with API keys and the access tokens made
+//! from them. Both keep what they know in a [`RecordStore`](appdepot_core::records::RecordStore).
+//! Whatever is not allowed is denied, and so is whatever could not be decided.
+
+mod casbin;
+mod credentials;
+mod model;
+mod policy;
+mod snapshot;
+
+pub use self::casbin::{CasbinAuthorizer, LEASE, LEASE_LIMIT};
+pub use self::credentials::{CreatedKey, KeyInfo, Keys, NewKey, TOKEN_LIFETIME};
+pub use self::model::MODEL;
+pub use self::policy::DEFAULT_POLICY;

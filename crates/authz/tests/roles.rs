@@ -1,0 +1,216 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+//! The table of the default policy: every role and scope, every permission, written by hand.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use appdepot_core::ErrorKind;
+use appdepot_core::authorize::{Target, permission};
+use appdepot_core::domain::Id;
+
+use common::{Records, authorizer, narrowed, refusal, user};
+
+const MEMBER: &[&str] = &["mad.store.management.get", "mad.store.publishedApplication.install"];
+const SEE_APPS: &[&str] = &[
+    "mdm.global.asset.get",
+    "mdm.global.asset.list",
+    "mad.application.management.get",
+    "mad.application.management.list",
+    "mad.application.build.get",
+    "mad.application.build.list",
+    "mad.store.publishedApplication.list",
+];
+const SEE_ORGANIZATION: &[&str] = &["base.organization.management.get"];
+const EDIT_APPS: &[&str] = &[
+    "mdm.global.asset.create",
+    "mdm.global.asset.update",
+    "mad.application.management.update",
+    "mad.application.build.create",
+    "mad.application.lifecycle.submit",
+    "mad.store.publishedApplication.create",
+    "mad.store.publishedApplication.update",
+];
+const REVIEW: &[&str] = &["mad.application.lifecycle.approve", "mad.application.lifecycle.reject"];
+const PUBLISH: &[&str] = &[
+    "mad.application.lifecycle.revert",
+    "mad.application.lifecycle.publish",
+    "mad.application.lifecycle.unpublish",
+    "mad.application.lifecycle.republish",
+    "mad.application.lifecycle.deprecate",
+    "mad.application.lifecycle.retire",
+    "mad.application.lifecycle.recycle",
+];
+const REMOVE_PARTS: &[&str] =
+    &["mdm.global.asset.remove", "mad.application.build.remove", "mad.store.publishedApplication.remove"];
+const REMOVE_APP: &[&str] = &["mad.application.management.remove"];
+const LISTINGS: &[&str] = &[
+    "mad.store.publishedApplication.create",
+    "mad.store.publishedApplication.update",
+    "mad.store.publishedApplication.remove",
+];
+const GRANTS_AND_GROUPS: &[&str] = &[
+    "base.people.organizationCollaborator.create",
+    "base.people.organizationCollaborator.list",
+    "base.people.organizationCollaborator.remove",
+    "base.people.group.create",
+    "base.people.group.list",
+    "base.people.group.update",
+    "base.people.group.remove",
+];
+const EDITOR_MORE: &[&str] = &["mad.application.management.create", "base.people.group.list"];
+const ADMIN_MORE: &[&str] = &[
+    "mad.application.management.create",
+    "mad.store.management.create",
+    "base.organization.management.update",
+    "base.organization.event.list",
+];
+const ORGANIZATION_CREATE: &[&str] = &["base.organization.management.create"];
+
+/// Role, and all it allows.
+fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
+    let admin = vec![
+        MEMBER,
+        SEE_APPS,
+        SEE_ORGANIZATION,
+        EDIT_APPS,
+        REVIEW,
+        PUBLISH,
+        REMOVE_PARTS,
+        REMOVE_APP,
+        GRANTS_AND_GROUPS,
+        ADMIN_MORE,
+    ];
+    let mut owner = admin.clone();
+    owner.push(ORGANIZATION_CREATE);
+    let creator: &[&str] = &[
+        "mdm.global.asset.create",
+        "mdm.global.asset.update",
+        "mad.application.management.create",
+        "mad.application.management.update",
+        "mad.application.build.create",
+        "mad.application.lifecycle.submit",
+    ];
+    vec![
+        ("org.member", vec![MEMBER]),
+        ("org.viewer", vec![MEMBER, SEE_APPS, SEE_ORGANIZATION]),
+        ("org.editor", vec![MEMBER, SEE_APPS, SEE_ORGANIZATION, EDIT_APPS, EDITOR_MORE]),
+        ("org.admin", admin),
+        ("org.owner", owner),
+        ("app.viewer", vec![MEMBER, SEE_APPS]),
+        ("app.editor", vec![MEMBER, SEE_APPS, EDIT_APPS]),
+        ("app.admin", vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS]),
+        ("app.owner", vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS, REMOVE_APP]),
+        ("wso2.creator", vec![MEMBER, SEE_APPS, creator]),
+        ("wso2.reviewer", vec![MEMBER, SEE_APPS, REVIEW]),
+        ("wso2.publisher", vec![MEMBER, SEE_APPS, REVIEW, PUBLISH, LISTINGS]),
+    ]
+}
+
+/// Scope, and all an owner may do under it.
+fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
+    let all = |parts: &[&[&'static str]]| parts.concat();
+    vec![
+        (
+            "media.asset_manage",
+            vec![
+                "mdm.global.asset.create",
+                "mdm.global.asset.get",
+                "mdm.global.asset.list",
+                "mdm.global.asset.update",
+                "mdm.global.asset.remove",
+            ],
+        ),
+        ("media.asset_read", vec!["mdm.global.asset.get", "mdm.global.asset.list"]),
+        ("appm:read", all(&[SEE_APPS, SEE_ORGANIZATION, &["mad.store.management.get"]])),
+        (
+            "appm:create",
+            vec![
+                "mdm.global.asset.create",
+                "mdm.global.asset.remove",
+                "mad.application.management.create",
+                "mad.application.management.remove",
+                "mad.application.build.create",
+                "mad.application.build.remove",
+                "mad.application.lifecycle.submit",
+            ],
+        ),
+        (
+            "appm:update",
+            vec!["mdm.global.asset.create", "mdm.global.asset.update", "mad.application.management.update"],
+        ),
+        ("appm:publish", all(&[&["mad.application.lifecycle.submit"], REVIEW, PUBLISH, LISTINGS])),
+        (
+            "appm:administration",
+            all(&[
+                GRANTS_AND_GROUPS,
+                SEE_ORGANIZATION,
+                ORGANIZATION_CREATE,
+                &[
+                    "base.organization.management.update",
+                    "base.organization.event.list",
+                    "mad.store.management.create",
+                    "mad.store.management.get",
+                ],
+            ]),
+        ),
+        ("appm:subscribe", MEMBER.to_vec()),
+    ]
+}
+
+#[tokio::test]
+async fn each_role_allows_what_the_table_says() {
+    let records = Records::new();
+    let authorizer = authorizer(&records);
+    let (home, app) = (Id::generate(), Id::generate());
+    let mut checked = 0;
+    for (at, (role, allowed)) in roles().into_iter().enumerate() {
+        let allowed: BTreeSet<&str> = allowed.concat().into_iter().collect();
+        assert!(allowed.iter().all(|known| permission::ALL.contains(known)), "{role}");
+        let (wide, narrow) = (format!("wide{at}"), format!("narrow{at}"));
+        records.grant(home, &format!("user:{wide}"), role, None).await;
+        records.grant(home, &format!("user:{narrow}"), role, Some(app)).await;
+        appdepot_core::authorize::Authorizer::changed(&authorizer, home).await;
+        for permission in permission::ALL {
+            let expected = (!allowed.contains(permission)).then_some(ErrorKind::Forbidden);
+            for (name, target, expected) in [
+                (&wide, Target::organization(home), expected),
+                (&wide, Target::app(home, app), expected),
+                (&narrow, Target::app(home, app), expected),
+                (&narrow, Target::organization(home), Some(ErrorKind::Forbidden)),
+                (&narrow, Target::app(home, Id::generate()), Some(ErrorKind::Forbidden)),
+            ] {
+                let found = refusal(&authorizer, &user(name), permission, target).await;
+                assert_eq!(found, expected, "{role} {permission} {target:?}");
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 12 * 5 * permission::ALL.len());
+}
+
+#[tokio::test]
+async fn each_scope_allows_what_the_table_says() {
+    let records = Records::new();
+    let authorizer = authorizer(&records);
+    let home = Id::generate();
+    records.grant(home, "user:ada", "org.owner", None).await;
+    let names: Vec<String> = scopes().iter().map(|(scope, _)| (*scope).to_owned()).collect();
+    assert_eq!(authorizer.scopes(), names.into_iter().collect());
+    for (scope, allowed) in scopes() {
+        for permission in permission::ALL {
+            let expected = (!allowed.contains(permission)).then_some(ErrorKind::Forbidden);
+            let actor = narrowed("ada", &[scope]);
+            let found = refusal(&authorizer, &actor, permission, Target::organization(home)).await;
+            assert_eq!(found, expected, "{scope} {permission}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_role_but_the_organizations_own_can_give_roles() {
+    for (role, allowed) in roles() {
+        let may = allowed.concat().contains(&permission::GRANT_CREATE);
+        assert_eq!(may, matches!(role, "org.owner" | "org.admin"), "{role}");
+    }
+}
