@@ -3,13 +3,13 @@
 
 pub mod containers;
 mod bytes;
-mod der;
+pub mod der;
 mod error;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod formats;
 mod limits;
-mod plist;
+pub mod plist;
 mod reader;
 mod registry;
 mod signature;

@@ -35,7 +35,7 @@ pub struct Limits {
     pub output_string_bytes: usize,
     /// Bytes of an identifier such as a package name. Default 1,024.
     pub identifier_bytes: usize,
-    /// Values in one list of the result. Default 10,000.
+    /// Values in one list of the result. Default 4,096.
     pub values: usize,
     /// Nesting of elements, values and objects. Default 64.
     pub depth: usize,
@@ -53,12 +53,15 @@ pub struct Limits {
     /// Bytes read at least in one go where a chunk's length is not known. Default 512,
     /// [`remote`](Self::remote) 64 KiB.
     pub window_bytes: usize,
+    /// Bytes up to which a resource table is read whole rather than where needed. Default 32 KiB,
+    /// [`remote`](Self::remote) 512 KiB.
+    pub whole_bytes: usize,
 }
 
 impl Limits {
     /// The defaults for a source where each read is a request: fewer and larger reads.
     pub fn remote() -> Self {
-        Self { head_bytes: 16 << 10, tail_bytes: 64 << 10, window_bytes: 64 << 10, ..Self::default() }
+        Self { head_bytes: 16 << 10, tail_bytes: 64 << 10, window_bytes: 64 << 10, whole_bytes: 512 << 10, ..Self::default() }
     }
 }
 
@@ -75,7 +78,7 @@ impl Default for Limits {
             string_bytes: 16 << 20,
             output_string_bytes: 64 << 10,
             identifier_bytes: 1_024,
-            values: 10_000,
+            values: 4_096,
             depth: 64,
             hops: 20,
             chunks: 65_536,
@@ -83,6 +86,7 @@ impl Default for Limits {
             head_bytes: 4 << 10,
             tail_bytes: 16 << 10,
             window_bytes: 512,
+            whole_bytes: 32 << 10,
         }
     }
 }

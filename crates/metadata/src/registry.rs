@@ -2,12 +2,14 @@
 
 use appdepot_core::inspect::{self, Hint, Inspection, Inspector, Package, Problem, Source};
 use async_trait::async_trait;
+use futures::FutureExt;
 
 use crate::containers::{Container, Packing};
 use crate::error::{Anomaly, Code};
 use crate::formats;
 use crate::limits::Limits;
 use crate::reader::{Findings, Reader};
+use crate::source::{FileSource, SliceSource};
 
 /// A package format: says how surely a file is one, and reads it.
 ///
@@ -164,7 +166,7 @@ impl Extractor {
 
     /// Reads bytes in memory.
     pub fn inspect_slice(&self, data: &[u8], hint: &Hint) -> Inspection {
-        futures::executor::block_on(self.inspect(&crate::source::SliceSource(data), hint))
+        self.inspect_ready(&SliceSource(data), hint)
     }
 
     /// Reads a file; its name is the hint.
@@ -173,9 +175,14 @@ impl Extractor {
     /// When the file cannot be opened.
     pub fn inspect_file(&self, path: impl AsRef<std::path::Path>) -> std::io::Result<Inspection> {
         let path = path.as_ref();
-        let source = crate::source::FileSource::open(path)?;
+        let source = FileSource::open(path)?;
         let hint = path.file_name().map_or_else(Hint::default, |name| Hint::file_name(name.to_string_lossy()));
-        Ok(futures::executor::block_on(self.inspect(&source, &hint)))
+        Ok(self.inspect_ready(&source, &hint))
+    }
+
+    /// Files and slices answer at once, so no runtime is needed.
+    fn inspect_ready(&self, source: &dyn Source, hint: &Hint) -> Inspection {
+        self.inspect(source, hint).now_or_never().unwrap_or_else(Inspection::unknown)
     }
 
     async fn read(&self, input: &mut Input<'_>) -> (inspect::Format, Result<Option<Package>, Problem>) {
@@ -244,10 +251,7 @@ impl Inspector for Extractor {
             // what ended the reading comes before what was noted on the way, except a doubt about which package
             error: match (problem, refusal) {
                 (Some(_), Some(doubt)) if Code::ZipAmbiguous.is(&doubt) => Some(doubt),
-                (problem, refusal) => problem.or(refusal).filter(|_| {
-                    // a plain archive of no known format is nobody's package, whatever its state
-                    format != inspect::Format::Unknown || package.is_some() || true
-                }),
+                (problem, refusal) => problem.or(refusal),
             },
             anomalies: anomalies.iter().map(|anomaly| anomaly.as_str().to_owned()).collect(),
             package,

@@ -1,1 +1,66 @@
 //! Who signed a package: certificates as found, signatures not checked.
+
+pub(crate) mod apk;
+
+use appdepot_core::inspect::Signer;
+use sha2::{Digest, Sha256};
+
+/// Certificates and where each was found, in the order they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Signers {
+    found: Vec<(Vec<u8>, Vec<&'static str>)>,
+}
+
+impl Signers {
+    /// Adds a DER certificate found in `scheme`.
+    pub(crate) fn add(&mut self, certificate: &[u8], scheme: &'static str) {
+        match self.found.iter_mut().find(|(known, _)| known == certificate) {
+            Some((_, schemes)) if schemes.contains(&scheme) => {}
+            Some((_, schemes)) => schemes.push(scheme),
+            None => self.found.push((certificate.to_vec(), vec![scheme])),
+        }
+    }
+
+    /// Whether every certificate was found in `scheme` alone.
+    pub(crate) fn only(&self, scheme: &str) -> bool {
+        !self.found.is_empty() && self.found.iter().all(|(_, schemes)| schemes.iter().all(|one| *one == scheme))
+    }
+
+    /// The fingerprints.
+    pub(crate) fn finish(self) -> Vec<Signer> {
+        let sorted = |mut schemes: Vec<&str>| {
+            schemes.sort_unstable();
+            schemes.into_iter().map(str::to_owned).collect()
+        };
+        self.found
+            .into_iter()
+            .map(|(certificate, schemes)| Signer { sha256: fingerprint(&certificate), schemes: sorted(schemes) })
+            .collect()
+    }
+}
+
+/// SHA-256 as 64 lower-case hexadecimal digits.
+pub(crate) fn fingerprint(data: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).map_or('0', |digit| char::from(*digit));
+    Sha256::digest(data).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_certificate_in_two_schemes_is_one_signer() {
+        let mut signers = Signers::default();
+        signers.add(b"abc", "v2");
+        assert!(signers.only("v2"));
+        signers.add(b"abc", "v1");
+        signers.add(b"abc", "v1");
+        assert!(!signers.only("v2"));
+        let found = signers.finish();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].schemes, ["v1", "v2"]);
+        assert_eq!(found[0].sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

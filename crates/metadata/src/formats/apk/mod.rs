@@ -1,15 +1,34 @@
 //! Android packages.
 
-use appdepot_core::inspect::{self, Package, Problem};
-use async_trait::async_trait;
+mod arsc;
+mod axml;
+mod manifest;
+mod pool;
+mod resolve;
 
+use std::borrow::Cow;
+
+use appdepot_core::inspect::{self, Package, Platform, Problem};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Map, Value as Json};
+
+use self::arsc::{Place, Table};
+use self::manifest::{Declared, Manifest};
+use self::resolve::Resources;
 use crate::containers::Packing;
+use crate::containers::zip::Archive;
+use crate::error::{Anomaly, Code};
+use crate::reader::Reader;
 use crate::registry::{Format, Input, Probe, Score};
-use crate::error::Code;
+use crate::signature::{self, Signers};
 
 const MANIFEST: &[u8] = b"AndroidManifest.xml";
+const RESOURCES: &[u8] = b"resources.arsc";
+/// The density of a resource that scales (`DENSITY_ANY`).
+const SCALABLE: u16 = 0xfffe;
 
-/// Reads `.apk` files.
+/// Reads `.apk` files: manifest, the labels and icons it refers to, native architectures and certificates.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Apk;
 
@@ -34,7 +53,267 @@ impl Format for Apk {
         }
     }
 
-    async fn read(&self, _input: &mut Input<'_>) -> Result<Package, Problem> {
-        Err(Code::Unsupported.problem("not read"))
+    async fn read(&self, input: &mut Input<'_>) -> Result<Package, Problem> {
+        let missing = || Code::ManifestMissing.problem("the archive has no AndroidManifest.xml");
+        let archive = input.container.zip().ok_or_else(missing)?;
+        let reader = &mut input.reader;
+        let data = read_manifest(reader, archive).await?.ok_or_else(missing)?;
+        let manifest = Manifest::read(reader, &data).map_err(|problem| unknown_method(archive, problem))?;
+        if manifest.tampered {
+            reader.note(Anomaly::ManifestTampered);
+        }
+        if manifest.truncated {
+            reader.note(Anomaly::ManifestTruncated);
+        }
+        let content = Content::of(archive);
+        let mut resources = open_resources(reader, archive, &manifest).await?;
+        let mut package = describe(reader, archive, &manifest, &mut resources).await?;
+        package.architectures =
+            content.architectures.iter().map(|name| reader.text(&String::from_utf8_lossy(name))).collect();
+        let mut signers = Signers::default();
+        signature::apk::block(reader, archive, &mut signers).await?;
+        signature::apk::jar(reader, archive, &content.signatures, &mut signers).await?;
+        if signers.only("v1") {
+            reader.note(Anomaly::V1SignatureOnly);
+        }
+        package.signers = signers.finish();
+        Ok(package)
+    }
+}
+
+async fn read_manifest(reader: &mut Reader<'_>, archive: &Archive) -> Result<Option<Bytes>, Problem> {
+    let Some(entry) = archive.unique(MANIFEST)? else { return Ok(None) };
+    archive.read(reader, &entry, reader.limits().manifest_bytes).await.map(Some)
+}
+
+/// A manifest packed by a method Android does not know and that is not really stored is unsupported, not broken.
+fn unknown_method(archive: &Archive, problem: Problem) -> Problem {
+    match archive.find(MANIFEST) {
+        Some(entry) if entry.has_unknown_method() => {
+            Code::Unsupported.problem("the manifest is packed by a method no package may use")
+        }
+        _ => problem,
+    }
+}
+
+/// What the names of the entries say.
+#[derive(Debug, Default)]
+struct Content<'a> {
+    architectures: Vec<&'a [u8]>,
+    signatures: Vec<&'a [u8]>,
+}
+
+impl<'a> Content<'a> {
+    fn of(archive: &'a Archive) -> Self {
+        /// Architectures listed; Android knows fewer than ten.
+        const MOST: usize = 64;
+        let mut content = Self::default();
+        for entry in archive.entries() {
+            match entry.name {
+                [b'l', b'i', b'b', b'/', rest @ ..] => {
+                    let mut parts = rest.splitn(2, |byte| *byte == b'/');
+                    if let (Some(name), Some(file)) = (parts.next(), parts.next())
+                        && !name.is_empty()
+                        && !file.is_empty()
+                        && content.architectures.len() < MOST
+                        && !content.architectures.contains(&name)
+                    {
+                        content.architectures.push(name);
+                    }
+                }
+                [b'M' | b'm', ..] if signature::apk::is_jar_signature(entry.name) => {
+                    content.signatures.push(entry.name);
+                }
+                _ => {}
+            }
+        }
+        content.architectures.sort_unstable();
+        content
+    }
+}
+
+/// Opens the resource table if the manifest refers to it. A broken one costs labels and icons, not the package.
+async fn open_resources(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    manifest: &Manifest<'_>,
+) -> Result<Resources, Problem> {
+    let declared = [
+        &manifest.version_code,
+        &manifest.version_name,
+        &manifest.min_sdk,
+        &manifest.target_sdk,
+        &manifest.max_sdk,
+        &manifest.label,
+        &manifest.icon,
+        &manifest.round_icon,
+        &manifest.debuggable,
+    ];
+    if !declared.iter().any(|value| matches!(value, Some(Declared::Reference(_)))) {
+        return Ok(Resources::default());
+    }
+    match try_open_resources(reader, archive).await {
+        Ok(table) => Ok(Resources { table }),
+        Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => Err(problem),
+        Err(_) => {
+            reader.note(Anomaly::ResourcesInvalid);
+            Ok(Resources::default())
+        }
+    }
+}
+
+async fn try_open_resources(reader: &mut Reader<'_>, archive: &Archive) -> Result<Option<Table>, Problem> {
+    let Some(entry) = archive.unique(RESOURCES)? else { return Ok(None) };
+    let place = if entry.is_stored() {
+        let whole = reader.limits().whole_bytes as u64;
+        let ahead = if entry.size <= whole { entry.size } else { reader.limits().window_bytes as u64 };
+        let (offset, len) = archive.locate(reader, &entry, ahead).await?;
+        match usize::try_from(len) {
+            Ok(len) if len as u64 <= whole => Place::Memory(reader.bytes(offset, len).await?),
+            _ => Place::File(offset, len),
+        }
+    } else {
+        Place::Memory(archive.read(reader, &entry, reader.limits().resources_bytes).await?)
+    };
+    Table::open(reader, place).await.map(Some)
+}
+
+async fn describe(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    manifest: &Manifest<'_>,
+    resources: &mut Resources,
+) -> Result<Package, Problem> {
+    let mut details = Map::new();
+    let version_code = resources.number(reader, &manifest.version_code).await?;
+    let version_major = resources.number(reader, &manifest.version_code_major).await?;
+    let version = resources.text(reader, &manifest.version_name).await?;
+    let min_sdk = resources.text(reader, &manifest.min_sdk).await?;
+    let target_sdk = resources.text(reader, &manifest.target_sdk).await?;
+    let max_sdk = resources.text(reader, &manifest.max_sdk).await?;
+    let label = resources.localized(reader, &manifest.label).await?;
+    let icons = icons(reader, archive, manifest, resources).await?;
+    let debuggable = resources.number(reader, &manifest.debuggable).await?;
+    let mut put = |name: &str, value: Json| details.insert(name.to_owned(), value);
+    let optional = |text: &Option<String>| text.clone().map_or(Json::Null, Json::String);
+    put("minSdkVersion", optional(&min_sdk));
+    put("targetSdkVersion", optional(&target_sdk));
+    // what the system takes where none is declared
+    let effective = target_sdk.clone().or_else(|| min_sdk.clone()).unwrap_or_else(|| "1".to_owned());
+    put("effectiveTargetSdkVersion", effective.into());
+    put("maxSdkVersion", optional(&max_sdk));
+    put("compileSdkVersion", optional(&resources.text(reader, &manifest.compile_sdk).await?));
+    put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
+    put("debuggable", (debuggable.unwrap_or(0) != 0).into());
+    put("testOnly", matches!(manifest.test_only, Some(Declared::Number(value)) if value != 0).into());
+    put("permissions", list(reader, &manifest.permissions));
+    put("features", list(reader, &manifest.features));
+    let launchable: Vec<Cow<'_, str>> =
+        manifest.launchable.iter().map(|name| qualified(&manifest.package, name)).collect();
+    put("launchable", launchable.first().map_or(Json::Null, |name| reader.text(name).into()));
+    put("launchableAll", list(reader, &launchable));
+    let mut locales = vec!["--_--".to_owned()];
+    locales.extend(label.others.iter().map(|(tag, _)| tag.clone()));
+    locales.sort_unstable();
+    put("locales", locales.into());
+    let others = label.others.into_iter().filter(|(_, text)| Some(text) != label.default.as_ref());
+    put("localizedLabels", Json::Object(others.map(|(tag, text)| (tag, Json::String(text))).collect()));
+    let by_density = icons.iter().map(|(density, path)| (density.to_string(), path.clone().into()));
+    put("iconsByDensity", Json::Object(by_density.collect()));
+    Ok(Package {
+        id: manifest.package.clone().into_owned(),
+        name: label.default,
+        version,
+        version_code: version_code.map(|code| long_version(version_major.unwrap_or(0), code).to_string()),
+        platform: Some(Platform::Android),
+        architectures: Vec::new(),
+        min_os: min_sdk,
+        signers: Vec::new(),
+        icon: preferred(&icons),
+        details,
+    })
+}
+
+/// The version Android compares: both halves of `versionCode` and `versionCodeMajor`. Without a major half it is
+/// the signed number the manifest has.
+fn long_version(major: i32, code: i32) -> i64 {
+    if major == 0 {
+        return code.into();
+    }
+    i64::from(major) << 32 | i64::from(code.cast_unsigned())
+}
+
+/// Icons by density that the archive really holds.
+async fn icons(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    manifest: &Manifest<'_>,
+    resources: &mut Resources,
+) -> Result<Vec<(u16, String)>, Problem> {
+    let mut icons: Vec<(u16, String)> = Vec::new();
+    for declared in [&manifest.icon, &manifest.round_icon] {
+        for (density, path) in resources.files(reader, declared).await? {
+            if archive.find(path.as_bytes()).is_none() {
+                reader.note(Anomaly::IconMissing);
+            } else if !icons.iter().any(|(known, _)| *known == density) {
+                let path = reader.text(&path);
+                icons.push((density, path));
+            }
+        }
+        if !icons.is_empty() {
+            break;
+        }
+    }
+    icons.sort_unstable_by_key(|(density, _)| *density);
+    Ok(icons)
+}
+
+/// The picture with the highest density; a drawing in XML only where there is no picture.
+fn preferred(icons: &[(u16, String)]) -> Option<String> {
+    let is_xml = |path: &str| path.ends_with(".xml");
+    let rank = |(density, path): &(u16, String)| (!is_xml(path), if *density >= SCALABLE { 0 } else { *density });
+    icons.iter().max_by_key(|icon| rank(icon)).map(|(_, path)| path.clone())
+}
+
+/// A class name with its package, as the manifest's short forms mean it.
+fn qualified<'a>(package: &str, name: &'a str) -> Cow<'a, str> {
+    if name.starts_with('.') {
+        Cow::Owned(format!("{package}{name}"))
+    } else if name.contains('.') {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("{package}.{name}"))
+    }
+}
+
+fn list(reader: &mut Reader<'_>, names: &[Cow<'_, str>]) -> Json {
+    names.iter().map(|name| Json::String(reader.text(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_codes_join_both_halves() {
+        assert_eq!(long_version(0, 42), 42);
+        assert_eq!(long_version(0, -1), -1);
+        assert_eq!(long_version(1, 2), (1 << 32) + 2);
+        assert_eq!(long_version(1, -1), (1 << 32) + 0xffff_ffff);
+    }
+
+    #[test]
+    fn short_class_names_get_the_package() {
+        assert_eq!(qualified("a.b", ".C"), "a.b.C");
+        assert_eq!(qualified("a.b", "C"), "a.b.C");
+        assert_eq!(qualified("a.b", "x.C"), "x.C");
+    }
+
+    #[test]
+    fn the_densest_picture_is_preferred() {
+        let icon = |density, path: &str| (density, path.to_owned());
+        assert_eq!(preferred(&[icon(160, "a.png"), icon(480, "b.png"), icon(SCALABLE, "c.xml")]).unwrap(), "b.png");
+        assert_eq!(preferred(&[icon(SCALABLE, "c.xml")]).unwrap(), "c.xml");
+        assert_eq!(preferred(&[]), None);
     }
 }

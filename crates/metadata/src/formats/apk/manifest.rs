@@ -1,0 +1,385 @@
+//! What an Android manifest declares.
+
+use std::borrow::Cow;
+
+use appdepot_core::inspect::Problem;
+
+use super::axml::{Attribute, Document, Element, Event, Value, invalid};
+use crate::reader::Reader;
+
+/// Resource ids of the `android:` attributes read here (AOSP `public-final.xml`).
+mod id {
+    pub(super) const LABEL: u32 = 0x0101_0001;
+    pub(super) const ICON: u32 = 0x0101_0002;
+    pub(super) const NAME: u32 = 0x0101_0003;
+    pub(super) const ENABLED: u32 = 0x0101_000e;
+    pub(super) const DEBUGGABLE: u32 = 0x0101_000f;
+    pub(super) const MIN_SDK: u32 = 0x0101_020c;
+    pub(super) const VERSION_CODE: u32 = 0x0101_021b;
+    pub(super) const VERSION_NAME: u32 = 0x0101_021c;
+    pub(super) const TARGET_SDK: u32 = 0x0101_0270;
+    pub(super) const MAX_SDK: u32 = 0x0101_0271;
+    pub(super) const TEST_ONLY: u32 = 0x0101_0272;
+    pub(super) const ROUND_ICON: u32 = 0x0101_052c;
+    pub(super) const COMPILE_SDK: u32 = 0x0101_0572;
+    pub(super) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
+}
+
+/// The declarations, references unresolved.
+#[derive(Debug, Default)]
+pub(super) struct Manifest<'a> {
+    pub(super) package: Cow<'a, str>,
+    pub(super) split: Option<Cow<'a, str>>,
+    pub(super) version_code: Option<Declared<'a>>,
+    pub(super) version_code_major: Option<Declared<'a>>,
+    pub(super) version_name: Option<Declared<'a>>,
+    pub(super) compile_sdk: Option<Declared<'a>>,
+    pub(super) min_sdk: Option<Declared<'a>>,
+    pub(super) target_sdk: Option<Declared<'a>>,
+    pub(super) max_sdk: Option<Declared<'a>>,
+    pub(super) label: Option<Declared<'a>>,
+    pub(super) icon: Option<Declared<'a>>,
+    pub(super) round_icon: Option<Declared<'a>>,
+    pub(super) debuggable: Option<Declared<'a>>,
+    pub(super) test_only: Option<Declared<'a>>,
+    pub(super) permissions: Vec<Cow<'a, str>>,
+    pub(super) features: Vec<Cow<'a, str>>,
+    /// Activities that a launcher shows, as declared.
+    pub(super) launchable: Vec<Cow<'a, str>>,
+    pub(super) tampered: bool,
+    pub(super) truncated: bool,
+}
+
+/// A value as the manifest has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Declared<'a> {
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A number, a boolean, a colour.
+    Number(i32),
+    /// A floating point number; some versions are spelt so.
+    Float(u32),
+    /// A resource.
+    Reference(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Manifest,
+    UsesSdk,
+    UsesPermission,
+    UsesFeature,
+    Application,
+    Activity,
+    IntentFilter,
+    Action,
+    Category,
+    Other,
+}
+
+impl Tag {
+    fn of(name: &str) -> Self {
+        match name {
+            "manifest" => Self::Manifest,
+            "uses-sdk" => Self::UsesSdk,
+            "uses-permission" | "uses-permission-sdk-23" | "uses-permission-sdk-m" => Self::UsesPermission,
+            "uses-feature" => Self::UsesFeature,
+            "application" => Self::Application,
+            "activity" | "activity-alias" => Self::Activity,
+            "intent-filter" => Self::IntentFilter,
+            "action" => Self::Action,
+            "category" => Self::Category,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// An intent filter and the activity around it, while they are open.
+#[derive(Debug, Default)]
+struct Filter<'a> {
+    activity: Option<Cow<'a, str>>,
+    enabled: bool,
+    listed: bool,
+    main: bool,
+    launcher: bool,
+}
+
+impl<'a> Manifest<'a> {
+    /// Reads a binary XML manifest.
+    ///
+    /// # Errors
+    /// `E_MANIFEST_INVALID`, `E_LIMIT_DEPTH`, `E_LIMIT_STRING`, `E_LIMIT_TIME`.
+    pub(super) fn read(reader: &mut Reader<'_>, data: &'a [u8]) -> Result<Self, Problem> {
+        let mut walk = Walk {
+            document: Document::new(data, reader.limits().depth)?,
+            manifest: Self::default(),
+            tags: Vec::new(),
+            open: Vec::new(),
+            filter: Filter::default(),
+            has_package: false,
+            has_application: false,
+        };
+        let mut steps = 0_usize;
+        while let Some(event) = walk.document.next()? {
+            steps += 1;
+            if steps.is_multiple_of(4_096) {
+                reader.check_time()?;
+            }
+            match event {
+                Event::Start(element) => walk.start(reader, &element)?,
+                Event::End => walk.end(),
+            }
+        }
+        if !walk.has_package {
+            return Err(invalid("names no package"));
+        }
+        walk.manifest.tampered = walk.document.tampered;
+        walk.manifest.truncated = walk.document.truncated;
+        Ok(walk.manifest)
+    }
+}
+
+struct Walk<'a> {
+    document: Document<'a>,
+    manifest: Manifest<'a>,
+    /// Names met, by string index, so that each is decoded once.
+    tags: Vec<(u32, Tag)>,
+    open: Vec<Tag>,
+    filter: Filter<'a>,
+    has_package: bool,
+    has_application: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn start(&mut self, reader: &mut Reader<'_>, element: &Element<'a>) -> Result<(), Problem> {
+        let tag = self.tag(element.name)?;
+        self.open.push(tag);
+        match self.open.as_slice() {
+            [_] if tag != Tag::Manifest => return Err(invalid("starts with another element")),
+            [_] => self.root(reader, element)?,
+            [_, Tag::UsesSdk] => {
+                let [min, target, max] = self.find(element, [
+                    (id::MIN_SDK, "minSdkVersion"),
+                    (id::TARGET_SDK, "targetSdkVersion"),
+                    (id::MAX_SDK, "maxSdkVersion"),
+                ])?;
+                let manifest = &mut self.manifest;
+                manifest.min_sdk = min.or(manifest.min_sdk.take());
+                manifest.target_sdk = target.or(manifest.target_sdk.take());
+                manifest.max_sdk = max.or(manifest.max_sdk.take());
+            }
+            [_, Tag::UsesPermission] => {
+                if let Some(name) = self.name(element)? {
+                    add(reader, &mut self.manifest.permissions, name)?;
+                }
+            }
+            [_, Tag::UsesFeature] => {
+                if let Some(name) = self.name(element)? {
+                    add(reader, &mut self.manifest.features, name)?;
+                }
+            }
+            [_, Tag::Application] => self.application(element)?,
+            [_, Tag::Application, Tag::Activity] => {
+                let [name, enabled] = self.find(element, [(id::NAME, "name"), (id::ENABLED, "enabled")])?;
+                let activity = match name {
+                    Some(Declared::Text(name)) => Some(name),
+                    _ => None,
+                };
+                let enabled = enabled != Some(Declared::Number(0));
+                self.filter = Filter { activity, enabled, ..Filter::default() };
+            }
+            [_, Tag::Application, Tag::Activity, Tag::IntentFilter] => {
+                self.filter.main = false;
+                self.filter.launcher = false;
+            }
+            [_, Tag::Application, Tag::Activity, Tag::IntentFilter, Tag::Action] => {
+                let name = self.name(element)?;
+                self.filter.main |= name.as_deref() == Some("android.intent.action.MAIN");
+            }
+            [_, Tag::Application, Tag::Activity, Tag::IntentFilter, Tag::Category] => {
+                let name = self.name(element)?;
+                self.filter.launcher |= name.as_deref() == Some("android.intent.category.LAUNCHER");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        if self.open.pop() != Some(Tag::IntentFilter) {
+            return;
+        }
+        let filter = &mut self.filter;
+        if filter.main && filter.launcher && filter.enabled && !filter.listed {
+            if let Some(name) = &filter.activity {
+                self.manifest.launchable.push(name.clone());
+            }
+            filter.listed = true;
+        }
+        filter.main = false;
+        filter.launcher = false;
+    }
+
+    fn root(&mut self, reader: &mut Reader<'_>, element: &Element<'a>) -> Result<(), Problem> {
+        let mut package = None;
+        for attribute in element.attributes() {
+            if self.document.resource(&attribute) != 0 {
+                continue;
+            }
+            match self.document.string(attribute.name)?.as_ref() {
+                "package" if package.is_some() => return Err(invalid("names two packages")),
+                "package" => package = self.text(&attribute)?,
+                "split" => self.manifest.split = self.text(&attribute)?,
+                _ => {}
+            }
+        }
+        let package = package.ok_or_else(|| invalid("names no package"))?;
+        if !is_package_name(&package, reader.limits().identifier_bytes) {
+            return Err(invalid("has a package name that is none"));
+        }
+        self.manifest.package = package;
+        self.has_package = true;
+        let [code, major, name, compile] = self.find(element, [
+            (id::VERSION_CODE, "versionCode"),
+            (id::VERSION_CODE_MAJOR, "versionCodeMajor"),
+            (id::VERSION_NAME, "versionName"),
+            (id::COMPILE_SDK, "compileSdkVersion"),
+        ])?;
+        self.manifest.version_code = code;
+        self.manifest.version_code_major = major;
+        self.manifest.version_name = name;
+        self.manifest.compile_sdk = compile;
+        Ok(())
+    }
+
+    fn application(&mut self, element: &Element<'a>) -> Result<(), Problem> {
+        // Android reads the first one only
+        if std::mem::replace(&mut self.has_application, true) {
+            return Ok(());
+        }
+        let [label, icon, round_icon, debuggable, test_only] = self.find(element, [
+            (id::LABEL, "label"),
+            (id::ICON, "icon"),
+            (id::ROUND_ICON, "roundIcon"),
+            (id::DEBUGGABLE, "debuggable"),
+            (id::TEST_ONLY, "testOnly"),
+        ])?;
+        let manifest = &mut self.manifest;
+        manifest.label = label;
+        manifest.icon = icon;
+        manifest.round_icon = round_icon;
+        manifest.debuggable = debuggable;
+        manifest.test_only = test_only;
+        Ok(())
+    }
+
+    /// The values of some attributes. Android goes by resource id; names only count where there is no id.
+    fn find<const N: usize>(
+        &self,
+        element: &Element<'a>,
+        wanted: [(u32, &str); N],
+    ) -> Result<[Option<Declared<'a>>; N], Problem> {
+        let mut found: [Option<Attribute>; N] = [None; N];
+        let mut by_id = [false; N];
+        for attribute in element.attributes() {
+            let resource = self.document.resource(&attribute);
+            let position = if resource == 0 {
+                let name = self.document.string(attribute.name)?;
+                wanted.iter().position(|(_, known)| *known == name)
+            } else {
+                wanted.iter().position(|(known, _)| *known == resource)
+            };
+            let Some(position) = position else { continue };
+            if let (Some(place), Some(sure)) = (found.get_mut(position), by_id.get_mut(position))
+                && (place.is_none() || resource != 0 && !*sure)
+            {
+                *place = Some(attribute);
+                *sure = resource != 0;
+            }
+        }
+        let mut values = [const { None }; N];
+        for (value, attribute) in values.iter_mut().zip(found) {
+            if let Some(attribute) = attribute {
+                *value = self.declared(&attribute)?;
+            }
+        }
+        Ok(values)
+    }
+
+    fn declared(&self, attribute: &Attribute) -> Result<Option<Declared<'a>>, Problem> {
+        let value = attribute.value;
+        Ok(match value.kind {
+            Value::STRING => Some(Declared::Text(self.document.string(value.data)?)),
+            Value::FLOAT => Some(Declared::Float(value.data)),
+            _ => match (value.reference(), value.integer()) {
+                (Some(resource), _) => Some(Declared::Reference(resource)),
+                (None, Some(number)) => Some(Declared::Number(number)),
+                (None, None) if attribute.raw != u32::MAX => {
+                    Some(Declared::Text(self.document.string(attribute.raw)?))
+                }
+                (None, None) => None,
+            },
+        })
+    }
+
+    fn text(&self, attribute: &Attribute) -> Result<Option<Cow<'a, str>>, Problem> {
+        Ok(match self.declared(attribute)? {
+            Some(Declared::Text(text)) => Some(text),
+            _ if attribute.raw != u32::MAX => Some(self.document.string(attribute.raw)?),
+            _ => None,
+        })
+    }
+
+    fn name(&self, element: &Element<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
+        let [name] = self.find(element, [(id::NAME, "name")])?;
+        Ok(match name {
+            Some(Declared::Text(name)) => Some(name),
+            _ => None,
+        })
+    }
+
+    fn tag(&mut self, name: u32) -> Result<Tag, Problem> {
+        const KEPT: usize = 32;
+        if let Some((_, tag)) = self.tags.iter().find(|(known, _)| *known == name) {
+            return Ok(*tag);
+        }
+        let tag = Tag::of(&self.document.string(name)?);
+        if self.tags.len() < KEPT {
+            self.tags.push((name, tag));
+        }
+        Ok(tag)
+    }
+}
+
+/// Adds a name to a list, once.
+fn add<'a>(reader: &mut Reader<'_>, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, str>) -> Result<(), Problem> {
+    reader.charge_string(name.len())?;
+    if list.len() < reader.limits().values && !list.contains(&name) {
+        list.push(name);
+    }
+    Ok(())
+}
+
+/// Whether it can be a package name: letters, digits, `_` and `.`. Android is a little stricter; names that its
+/// own packages carry (`android`) have no dot.
+fn is_package_name(name: &str, longest: usize) -> bool {
+    !name.is_empty()
+        && name.len() <= longest
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && name.split('.').all(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_names_are_no_paths_and_no_sql() {
+        assert!(is_package_name("com.example.app_1", 100));
+        assert!(is_package_name("android", 100));
+        for bad in ["", ".", "a..b", "../../etc", "a/b", "a'; drop table", "a\u{202e}b", "com.example."] {
+            assert!(!is_package_name(bad, 100), "{bad}");
+        }
+        assert!(!is_package_name("com.example", 5));
+    }
+}

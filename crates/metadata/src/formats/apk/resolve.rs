@@ -1,0 +1,217 @@
+//! References of a manifest followed into the resource table.
+
+use appdepot_core::inspect::Problem;
+
+use super::arsc::{Found, Locale, Table};
+use super::axml::Value;
+use super::manifest::Declared;
+use crate::error::{Anomaly, Code};
+use crate::reader::Reader;
+
+/// A text in the default language and where it differs in others.
+#[derive(Debug, Default)]
+pub(super) struct Localized {
+    pub(super) default: Option<String>,
+    /// Tag and text, in the order of the table.
+    pub(super) others: Vec<(String, String)>,
+}
+
+/// The resource table of a package, if it has one that can be read.
+#[derive(Debug, Default)]
+pub(super) struct Resources {
+    pub(super) table: Option<Table>,
+}
+
+impl Resources {
+    /// The text of a declared value.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn text(
+        &mut self,
+        reader: &mut Reader<'_>,
+        declared: &Option<Declared<'_>>,
+    ) -> Result<Option<String>, Problem> {
+        Ok(match declared {
+            None => None,
+            Some(Declared::Text(text)) => Some(reader.label(text)),
+            Some(Declared::Number(number)) => Some(number.to_string()),
+            Some(Declared::Float(bits)) => Some(f32::from_bits(*bits).to_string()),
+            Some(Declared::Reference(resource)) => {
+                let text = self.default_text(reader, *resource, Locale::default()).await?;
+                if text.is_none() {
+                    reader.note(Anomaly::UnresolvedReference);
+                }
+                text.map(|text| reader.label(&text))
+            }
+        })
+    }
+
+    /// The number of a declared value.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn number(
+        &mut self,
+        reader: &mut Reader<'_>,
+        declared: &Option<Declared<'_>>,
+    ) -> Result<Option<i32>, Problem> {
+        Ok(match declared {
+            Some(Declared::Number(number)) => Some(*number),
+            Some(Declared::Text(text)) => text.parse().ok(),
+            Some(Declared::Reference(resource)) => {
+                let value = self.resolve(reader, *resource, Locale::default()).await?;
+                match value.map(|value| (value.integer(), value)) {
+                    Some((Some(number), _)) => Some(number),
+                    Some((None, value)) => {
+                        self.value_text(reader, value).await?.and_then(|text| text.parse().ok())
+                    }
+                    None => None,
+                }
+            }
+            Some(Declared::Float(_)) | None => None,
+        })
+    }
+
+    /// The text of a declared value in every language.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn localized(
+        &mut self,
+        reader: &mut Reader<'_>,
+        declared: &Option<Declared<'_>>,
+    ) -> Result<Localized, Problem> {
+        let mut result = Localized { default: self.text(reader, declared).await?, others: Vec::new() };
+        let Some(Declared::Reference(resource)) = declared else { return Ok(result) };
+        let mut resource = *resource;
+        let mut values = Vec::new();
+        for _ in 0..reader.limits().hops {
+            values = self.values(reader, resource).await?;
+            // a plain alias for one resource: the languages are there
+            match values.as_slice() {
+                [Found { value, .. }] if value.reference().is_some_and(|next| next != resource) => {
+                    resource = value.reference().unwrap_or(resource);
+                }
+                _ => break,
+            }
+        }
+        let mut seen = Vec::new();
+        for position in 0..values.len() {
+            let Some(locale) = values.get(position).map(|found| found.config.locale) else { break };
+            if locale.is_default() || seen.contains(&locale) {
+                continue;
+            }
+            seen.push(locale);
+            if seen.len() > reader.limits().values {
+                break;
+            }
+            let Some(value) = best(&values, locale) else { continue };
+            let text = match value.reference() {
+                Some(next) => self.default_text(reader, next, locale).await?,
+                None => self.value_text(reader, value).await?,
+            };
+            if let Some(text) = text {
+                let text = reader.text(&text);
+                result.others.push((locale.tag(), text));
+            }
+        }
+        Ok(result)
+    }
+
+    /// The files of a declared value by density, in the order of the table.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn files(
+        &mut self,
+        reader: &mut Reader<'_>,
+        declared: &Option<Declared<'_>>,
+    ) -> Result<Vec<(u16, String)>, Problem> {
+        let mut files = Vec::new();
+        let mut resource = match declared {
+            Some(Declared::Reference(resource)) => *resource,
+            Some(Declared::Text(path)) => return Ok(vec![(0, path.clone().into_owned())]),
+            _ => return Ok(files),
+        };
+        for _ in 0..reader.limits().hops {
+            let mut next = None;
+            for Found { config, value } in self.values(reader, resource).await? {
+                if let Some(reference) = value.reference() {
+                    next = next.or(Some(reference));
+                } else if let Some(path) = self.value_text(reader, value).await? {
+                    files.push((config.density, path));
+                }
+            }
+            match next {
+                Some(next) if files.is_empty() => resource = next,
+                _ => break,
+            }
+        }
+        Ok(files)
+    }
+
+    async fn default_text(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: u32,
+        locale: Locale,
+    ) -> Result<Option<String>, Problem> {
+        match self.resolve(reader, resource, locale).await? {
+            Some(value) => self.value_text(reader, value).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The value a resource comes to; at most [`Limits::hops`](crate::Limits::hops) references are followed, so a
+    /// cycle comes to nothing.
+    async fn resolve(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mut resource: u32,
+        locale: Locale,
+    ) -> Result<Option<Value>, Problem> {
+        for _ in 0..reader.limits().hops {
+            let values = self.values(reader, resource).await?;
+            let Some(value) = best(&values, locale) else { return Ok(None) };
+            match value.reference() {
+                Some(next) => resource = next,
+                None => return Ok(Some(value)),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn values(&mut self, reader: &mut Reader<'_>, resource: u32) -> Result<Vec<Found>, Problem> {
+        let Some(table) = &mut self.table else { return Ok(Vec::new()) };
+        match table.values(reader, resource).await {
+            // a table too large to search gives no label; it is no reason to refuse the package
+            Err(problem) if Code::LimitEntries.is(&problem) => {
+                reader.note(Anomaly::ResourcesInvalid);
+                self.table = None;
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    async fn value_text(&self, reader: &mut Reader<'_>, value: Value) -> Result<Option<String>, Problem> {
+        if value.kind == Value::STRING {
+            return match &self.table {
+                Some(table) => table.string(reader, value.data).await,
+                None => Ok(None),
+            };
+        }
+        Ok(value.integer().map(|number| number.to_string()))
+    }
+}
+
+/// The value for a locale on a device without further qualities: that locale, else its language, else the
+/// default, else the first there is.
+fn best(values: &[Found], locale: Locale) -> Option<Value> {
+    let rank = |found: &Found| {
+        let config = &found.config;
+        (config.locale == locale, config.locale.is_default(), !config.special, std::cmp::Reverse(config.sdk))
+    };
+    values.iter().rev().max_by_key(|found| rank(found)).map(|found| found.value)
+}

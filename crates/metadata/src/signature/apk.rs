@@ -1,0 +1,168 @@
+//! Android signatures: JAR signatures (v1) and the signing block (v2, v3, v3.1).
+//!
+//! <https://source.android.com/docs/security/features/apksigning>
+
+use appdepot_core::inspect::Problem;
+
+use super::Signers;
+use crate::bytes::{Cursor, slice_at, u64_at};
+use crate::containers::zip::Archive;
+use crate::der;
+use crate::error::{Anomaly, Code};
+use crate::reader::Reader;
+
+const MAGIC: &[u8; 16] = b"APK Sig Block 42";
+/// The second length and the magic at the end of a block.
+const FOOTER_LEN: u64 = 24;
+const BLOCK_V2: u32 = 0x7109_871a;
+const BLOCK_V3: u32 = 0xf053_68c0;
+const BLOCK_V31: u32 = 0x1b93_ad61;
+/// Signers and certificates looked at per block; Android allows ten signers.
+const MOST: usize = 64;
+
+/// Adds the certificates of the signing block before the central directory. Says whether there is a block.
+///
+/// # Errors
+/// Errors of reading; a block that cannot be understood is noted.
+pub(crate) async fn block(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    signers: &mut Signers,
+) -> Result<bool, Problem> {
+    let end = archive.directory_start();
+    let Some(footer_at) = end.checked_sub(FOOTER_LEN) else { return Ok(false) };
+    // blocks are mostly padded to a page: one read for both
+    let footer = reader.bytes(footer_at, FOOTER_LEN as usize).await?;
+    if footer.get(8..) != Some(MAGIC.as_slice()) {
+        return Ok(false);
+    }
+    let size = u64_at(&footer, 0).unwrap_or(0);
+    let pairs = size
+        .checked_sub(FOOTER_LEN)
+        .filter(|len| *len <= reader.limits().signature_bytes)
+        .and_then(|len| Some((footer_at.checked_sub(len)?, usize::try_from(len).ok()?)));
+    let Some((at, len)) = pairs else {
+        reader.note(Anomaly::SignatureInvalid);
+        return Ok(true);
+    };
+    let pairs = reader.bytes(at, len).await?;
+    if read_pairs(&pairs, signers).is_none() {
+        reader.note(Anomaly::SignatureInvalid);
+    }
+    Ok(true)
+}
+
+fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<()> {
+    let mut pairs = Cursor(pairs);
+    while !pairs.is_empty() {
+        let len = usize::try_from(pairs.u64()?).ok()?;
+        let mut pair = Cursor(pairs.take(len)?);
+        let scheme = match pair.u32()? {
+            BLOCK_V2 => "v2",
+            BLOCK_V3 => "v3",
+            BLOCK_V31 => "v3.1",
+            _ => continue,
+        };
+        read_signers(pair.0, scheme, signers)?;
+    }
+    Some(())
+}
+
+/// Every signer's first certificate; the rest of a chain signs nothing here.
+fn read_signers(value: &[u8], scheme: &'static str, signers: &mut Signers) -> Option<()> {
+    let mut list = Cursor(Cursor(value).prefixed()?);
+    for _ in 0..MOST {
+        if list.is_empty() {
+            break;
+        }
+        let mut signed = Cursor(Cursor(list.prefixed()?).prefixed()?);
+        let _digests = signed.prefixed()?;
+        let mut certificates = Cursor(signed.prefixed()?);
+        if !certificates.is_empty() {
+            signers.add(certificates.prefixed()?, scheme);
+        }
+    }
+    Some(())
+}
+
+/// Adds the certificates that signed the JAR manifest.
+///
+/// # Errors
+/// Errors of reading; a signature file that cannot be understood is noted.
+pub(crate) async fn jar(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    names: &[&[u8]],
+    signers: &mut Signers,
+) -> Result<(), Problem> {
+    for name in names.iter().take(MOST) {
+        let Some(entry) = archive.find(name) else { continue };
+        let data = match archive.read(reader, &entry, reader.limits().signature_bytes).await {
+            Ok(data) => data,
+            Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => return Err(problem),
+            Err(_) => {
+                reader.note(Anomaly::SignatureInvalid);
+                continue;
+            }
+        };
+        match der::pkcs7_signers(&data) {
+            Some(certificates) if !certificates.is_empty() => {
+                for certificate in certificates.iter().take(MOST) {
+                    signers.add(certificate, "v1");
+                }
+            }
+            _ => reader.note(Anomaly::SignatureInvalid),
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry is a JAR signature: `META-INF/*.RSA`, `.DSA` or `.EC` with its `.SF` beside it.
+pub(crate) fn is_jar_signature(name: &[u8]) -> bool {
+    let Some(file) = slice_at(name, 0, 9).filter(|start| start.eq_ignore_ascii_case(b"META-INF/")) else {
+        return false;
+    };
+    let rest = name.get(file.len()..).unwrap_or_default();
+    let ends = |suffix: &[u8]| {
+        rest.len() > suffix.len()
+            && rest.get(rest.len() - suffix.len()..).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    !rest.contains(&b'/') && (ends(b".RSA") || ends(b".DSA") || ends(b".EC"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefixed(data: &[u8]) -> Vec<u8> {
+        [&(data.len() as u32).to_le_bytes(), data].concat()
+    }
+
+    #[test]
+    fn the_first_certificate_of_each_signer_counts() {
+        let certificates = [prefixed(b"leaf"), prefixed(b"root")].concat();
+        let signed = [prefixed(b"digests"), prefixed(&certificates), prefixed(b"")].concat();
+        let signer = [prefixed(&signed), prefixed(b"signatures"), prefixed(b"key")].concat();
+        let value = prefixed(&prefixed(&signer));
+        let mut pairs = (value.len() as u64 + 4).to_le_bytes().to_vec();
+        pairs.extend(BLOCK_V3.to_le_bytes());
+        pairs.extend(value);
+        let mut signers = Signers::default();
+        read_pairs(&pairs, &mut signers).unwrap();
+        assert!(signers.only("v3"));
+        assert_eq!(signers.finish()[0].sha256, super::super::fingerprint(b"leaf"));
+        for cut in 1..pairs.len() {
+            assert_eq!(read_pairs(&pairs[..cut], &mut Signers::default()), None);
+        }
+    }
+
+    #[test]
+    fn signature_files_stand_directly_in_meta_inf() {
+        for name in ["META-INF/CERT.RSA", "META-INF/a.ec", "meta-inf/X.DSA"] {
+            assert!(is_jar_signature(name.as_bytes()), "{name}");
+        }
+        for name in ["META-INF/.RSA", "META-INF/../../CERT.RSA", "x/META-INF/CERT.RSA", "META-INF/CERT.SF"] {
+            assert!(!is_jar_signature(name.as_bytes()), "{name}");
+        }
+    }
+}
