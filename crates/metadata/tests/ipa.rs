@@ -1,6 +1,7 @@
 //! IPAs and provisioning profiles: what the builders make reads back, what is broken is refused by its code, and
 //! the corpus and the hostile set, where they are present, agree with their truth. Absent ones show as ignored.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(clippy::print_stderr)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -56,7 +56,7 @@ impl Format for ProvisioningProfile {
     async fn read(&self, input: &mut Input<'_>) -> Result<Package, Problem> {
         let reader = &mut input.reader;
         let length = reader.length();
-        if length > reader.limits().manifest_bytes {
+        if length > reader.limits().signature_bytes {
             return Err(Code::LimitInflate.problem("too large for a provisioning profile"));
         }
         let data = reader.bytes(0, usize::try_from(length).unwrap_or(usize::MAX)).await?;
