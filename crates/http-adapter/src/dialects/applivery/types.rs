@@ -1,0 +1,509 @@
+//! The documented shapes: requests with their checks, and answers.
+
+use std::fmt::Display;
+
+use appdepot_core::domain::Extra;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::words;
+
+/// The largest documented integer, 2^53 - 1.
+pub(super) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
+/// The longest file name, bucket, key, media type and app name, in characters.
+const SHORT_LIMIT: usize = 128;
+/// The longest other text, in characters.
+const TEXT_LIMIT: usize = 256;
+/// The longest script, in characters. Not documented.
+const SCRIPT_LIMIT: usize = 64 * 1024;
+/// The most bytes of an app's `metadata`, as JSON. Not documented.
+const METADATA_LIMIT: usize = 16 * 1024;
+/// How deep an app's `metadata` may nest. Not documented.
+const METADATA_DEPTH: usize = 8;
+
+/// The body of `POST …/mdm/assets//edge/asset`.
+#[derive(Debug)]
+pub(super) struct EdgeAsset {
+    pub(super) file: EdgeFile,
+    pub(super) details: Details,
+}
+
+/// Where an edge runner has put the file.
+#[derive(Debug)]
+pub(super) struct EdgeFile {
+    pub(super) media_type: String,
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) original_name: String,
+    pub(super) size: u64,
+    pub(super) storage_provider: String,
+    pub(super) checksum: String,
+}
+
+/// What clients say about an asset, by any operation.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) segment: Option<u64>,
+    pub(super) expose: Option<bool>,
+    pub(super) apk: Option<DeclaredApk>,
+}
+
+/// What the client believes is in the package.
+#[derive(Debug)]
+pub(super) struct DeclaredApk {
+    pub(super) version_code: String,
+    pub(super) version_name: String,
+    pub(super) package_name: String,
+    pub(super) min_sdk: Option<String>,
+    pub(super) target_sdk: Option<String>,
+    pub(super) product_name: Option<String>,
+}
+
+/// The body of `POST …/apps`.
+#[derive(Debug)]
+pub(super) struct NewApplication {
+    pub(super) name: String,
+    /// A provider's id; `None` for the organization's default.
+    pub(super) storage_provider: Option<String>,
+    pub(super) language: Option<&'static str>,
+    pub(super) metadata: Extra,
+    pub(super) scripts: Extra,
+}
+
+impl EdgeAsset {
+    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+        let mut wrong = Wrong::default();
+        let root = Fields::root(body)?;
+        let file = match root.0.get("file") {
+            None | Some(Value::Null) => return Err(Fault::no_file()),
+            Some(Value::Object(file)) => Fields(file, "file."),
+            Some(_) => return Err(Fault::validation("file: must be an object")),
+        };
+        let edge = EdgeFile {
+            media_type: file.required(&mut wrong, "mimetype", SHORT_LIMIT),
+            bucket: file.required(&mut wrong, "bucket", SHORT_LIMIT),
+            key: file.required(&mut wrong, "key", SHORT_LIMIT),
+            original_name: file.required(&mut wrong, "originalName", SHORT_LIMIT),
+            size: file.required_integer(&mut wrong, "size"),
+            storage_provider: file.required(&mut wrong, "storageProviderId", TEXT_LIMIT),
+            checksum: file.required(&mut wrong, "checksum", TEXT_LIMIT),
+        };
+        // Required and bounded, and otherwise unused: the storage provider says where an object is.
+        file.required(&mut wrong, "location", TEXT_LIMIT);
+        if !edge.storage_provider.is_empty() && !is_id(&edge.storage_provider) {
+            wrong.add("file.storageProviderId", "must be 24 hexadecimal digits");
+        }
+        let details = Details::from_json(&root, &mut wrong);
+        wrong.into_result(Self { file: edge, details })
+    }
+}
+
+impl Details {
+    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+        let mut wrong = Wrong::default();
+        let details = Self::from_json(&Fields::root(body)?, &mut wrong);
+        wrong.into_result(details)
+    }
+
+    fn from_json(root: &Fields<'_>, wrong: &mut Wrong) -> Self {
+        let config = root.object(wrong, "config", "config.");
+        let apk = config.and_then(|config| config.object(wrong, "apk", "config.apk."));
+        Self {
+            name: root.text(wrong, "name", TEXT_LIMIT),
+            description: root.text(wrong, "description", TEXT_LIMIT),
+            segment: root.integer(wrong, "segmentId"),
+            expose: root.boolean(wrong, "exposeToChildren"),
+            apk: apk.map(|apk| DeclaredApk::read(&apk, wrong)),
+        }
+    }
+
+    /// Takes in one text part of a form. Empty parts count as absent, as some clients send all they know of.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+        if value.is_empty() {
+            return Ok(());
+        }
+        let json = match name {
+            "segmentId" => value.parse::<u64>().map_or_else(|_| value.into(), Value::from),
+            "config" => serde_json::from_str(value).map_err(|_| Fault::validation("config: must be JSON"))?,
+            "name" | "description" | "exposeToChildren" => value.into(),
+            _ => return Ok(()),
+        };
+        let one = Self::read(&Value::Object(Map::from_iter([(name.to_owned(), json)])))?;
+        self.name = one.name.or_else(|| self.name.take());
+        self.description = one.description.or_else(|| self.description.take());
+        self.segment = one.segment.or(self.segment);
+        self.expose = one.expose.or(self.expose);
+        self.apk = one.apk.or_else(|| self.apk.take());
+        Ok(())
+    }
+}
+
+impl DeclaredApk {
+    fn read(apk: &Fields<'_>, wrong: &mut Wrong) -> Self {
+        let lower = apk.text(wrong, "minSdkVersion", TEXT_LIMIT);
+        let upper = apk.text(wrong, "minSDKVersion", TEXT_LIMIT);
+        if lower.is_some() && upper.is_some() && lower != upper {
+            wrong.add("config.apk.minSdkVersion", "given twice with different values");
+        }
+        Self {
+            version_code: apk.required(wrong, "versionCode", TEXT_LIMIT),
+            version_name: apk.required(wrong, "versionName", TEXT_LIMIT),
+            package_name: apk.required(wrong, "packageName", TEXT_LIMIT),
+            min_sdk: lower.or(upper),
+            target_sdk: apk.text(wrong, "targetSdkVersion", TEXT_LIMIT),
+            product_name: apk.text(wrong, "productName", TEXT_LIMIT),
+        }
+    }
+}
+
+impl NewApplication {
+    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+        let mut wrong = Wrong::default();
+        let root = Fields::root(body)?;
+        let name = root.required(&mut wrong, "name", SHORT_LIMIT);
+        let configuration = root.object(&mut wrong, "configuration", "configuration.");
+        let configured = |wrong: &mut Wrong, name| configuration.as_ref()?.text(wrong, name, TEXT_LIMIT);
+        let storage_provider = configured(&mut wrong, "storageProvider")
+            .filter(|provider| !provider.is_empty() && provider != "__DEFAULT__");
+        let language = configured(&mut wrong, "notificationLanguage").and_then(|word| {
+            let word = if word == "ge" { "de" } else { word.as_str() };
+            let known = words::LANGUAGES.into_iter().find(|language| *language == word);
+            if known.is_none() {
+                wrong.one_of("configuration.notificationLanguage", &words::LANGUAGES);
+            }
+            known
+        });
+        let metadata = root.object(&mut wrong, "metadata", "metadata.").map(|fields| fields.0.clone());
+        let metadata = metadata.unwrap_or_default();
+        let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
+        if size > METADATA_LIMIT || !shallow(metadata.values(), METADATA_DEPTH) {
+            let limit = format!("at most {METADATA_LIMIT} bytes of JSON, {METADATA_DEPTH} levels deep");
+            wrong.add("metadata", &limit);
+        }
+        let mut scripts = Extra::new();
+        if let Some(fields) = root.object(&mut wrong, "defaultScripts", "defaultScripts.") {
+            for name in ["preInstall", "postInstall", "audit", "enforce", "runner"] {
+                if let Some(script) = fields.text(&mut wrong, name, SCRIPT_LIMIT) {
+                    scripts.insert(name.to_owned(), script.into());
+                }
+            }
+        }
+        wrong.into_result(Self { name, storage_provider, language, metadata, scripts })
+    }
+}
+
+/// Whether the text is an id as the documents have it.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Whether the text may name an organization or app: an id, or a slug.
+pub(super) fn is_reference(text: &str) -> bool {
+    (3..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+}
+
+fn shallow<'a>(mut values: impl Iterator<Item = &'a Value>, depth: usize) -> bool {
+    values.all(|value| match value {
+        Value::Array(members) => depth > 0 && shallow(members.iter(), depth - 1),
+        Value::Object(members) => depth > 0 && shallow(members.values(), depth - 1),
+        _ => true,
+    })
+}
+
+/// The members of an object, and what to put before their names in messages.
+struct Fields<'a>(&'a Map<String, Value>, &'static str);
+
+/// What is wrong with a request, all of it.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn add(&mut self, field: impl Display, what: &str) {
+        self.0.push(format!("{field}: {what}"));
+    }
+
+    fn one_of(&mut self, field: &str, words: &[&str]) {
+        self.add(field, &format!("must be one of {}", words.join(", ")));
+    }
+
+    fn into_result<T>(self, value: T) -> Result<T, Fault> {
+        if self.0.is_empty() { Ok(value) } else { Err(Fault::validation(self.0.join("; "))) }
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn root(body: &'a Value) -> Result<Self, Fault> {
+        let object = body.as_object().ok_or_else(|| Fault::validation("the body must be a JSON object"))?;
+        Ok(Self(object, ""))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn object(&self, wrong: &mut Wrong, name: &str, prefix: &'static str) -> Option<Self> {
+        let value = self.get(name)?;
+        let object = value.as_object();
+        if object.is_none() {
+            wrong.add(format_args!("{}{name}", self.1), "must be an object");
+        }
+        object.map(|object| Self(object, prefix))
+    }
+
+    fn text(&self, wrong: &mut Wrong, name: &str, limit: usize) -> Option<String> {
+        let field = format_args!("{}{name}", self.1);
+        match self.get(name)? {
+            Value::String(text) if text.chars().count() <= limit => return Some(text.clone()),
+            Value::String(_) => wrong.add(field, &format!("longer than {limit} characters")),
+            _ => wrong.add(field, "must be a string"),
+        }
+        None
+    }
+
+    fn required(&self, wrong: &mut Wrong, name: &str, limit: usize) -> String {
+        if self.get(name).is_none_or(|value| value.as_str() == Some("")) {
+            wrong.add(format_args!("{}{name}", self.1), "is required");
+        }
+        self.text(wrong, name, limit).unwrap_or_default()
+    }
+
+    fn integer(&self, wrong: &mut Wrong, name: &str) -> Option<u64> {
+        let number = self.get(name)?.as_u64().filter(|number| *number <= INTEGER_LIMIT);
+        if number.is_none() {
+            let what = format!("must be an integer from 0 to {INTEGER_LIMIT}");
+            wrong.add(format_args!("{}{name}", self.1), &what);
+        }
+        number
+    }
+
+    fn required_integer(&self, wrong: &mut Wrong, name: &str) -> u64 {
+        if self.get(name).is_none() {
+            wrong.add(format_args!("{}{name}", self.1), "is required");
+        }
+        self.integer(wrong, name).unwrap_or_default()
+    }
+
+    fn boolean(&self, wrong: &mut Wrong, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Bool(value) => return Some(*value),
+            Value::String(text) if text == "true" => return Some(true),
+            Value::String(text) if text == "false" => return Some(false),
+            _ => wrong.add(format_args!("{}{name}", self.1), "must be true or false"),
+        }
+        None
+    }
+}
+
+/// A successful answer: `{"status":true,"data":…}`.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer<T> {
+    status: bool,
+    data: T,
+}
+
+impl<T> Answer<T> {
+    pub(super) fn of(data: T) -> axum::Json<Self> {
+        axum::Json(Self { status: true, data })
+    }
+}
+
+/// `data` of a removal.
+#[derive(Debug, Serialize)]
+pub(super) struct Removed {
+    pub(super) delete: &'static str,
+}
+
+/// `data` of a listing.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listing<T> {
+    pub(super) items: Vec<T>,
+    pub(super) total_docs: u64,
+    pub(super) limit: u32,
+    pub(super) has_prev_page: bool,
+    pub(super) has_next_page: bool,
+    pub(super) page: u64,
+    pub(super) total_pages: u64,
+    pub(super) prev_page: Option<u64>,
+    pub(super) next_page: Option<u64>,
+}
+
+/// An MDM asset.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MdmAsset {
+    pub(super) id: String,
+    pub(super) organization: String,
+    #[serde(rename = "type")]
+    pub(super) class: &'static str,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) uploaded_by_info: UploadedBy,
+    pub(super) file: String,
+    pub(super) size: u64,
+    pub(super) original_extension: String,
+    pub(super) storage_provider: Provider,
+    pub(super) config: Config,
+    pub(super) version: u64,
+    pub(super) updated_at: String,
+    pub(super) created_at: String,
+    pub(super) segment_id: u64,
+    pub(super) expose_to_children: bool,
+}
+
+/// Who added an asset.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UploadedBy {
+    pub(super) email: String,
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+}
+
+/// Where files are kept; assets show the first three.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Provider {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) config: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<&'static str>,
+}
+
+/// What is in the package.
+#[derive(Debug, Serialize, Default)]
+pub(super) struct Config {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) apk: Option<ConfigApk>,
+}
+
+/// `config.apk` of an answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigApk {
+    pub(super) version_code: String,
+    pub(super) version_name: String,
+    pub(super) package_name: String,
+    // Written in capitals where it is answered, and not where it is asked.
+    #[serde(rename = "minSDKVersion", skip_serializing_if = "Option::is_none")]
+    pub(super) min_sdk: Option<String>,
+    #[serde(rename = "targetSdkVersion", skip_serializing_if = "Option::is_none")]
+    pub(super) target_sdk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) product_name: Option<String>,
+}
+
+/// An app. Fields that nothing is known of are left out; all are optional in the document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Application {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) slug: String,
+    pub(super) description: String,
+    pub(super) organization: String,
+    pub(super) oss: Vec<&'static str>,
+    pub(super) security: Security,
+    pub(super) configuration: Configuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_build_processed_date: Option<String>,
+    pub(super) metadata: Extra,
+    pub(super) default_scripts: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) created_by: Option<String>,
+    pub(super) created_at: String,
+    pub(super) updated_at: String,
+}
+
+/// What the actor may do with an app.
+#[derive(Debug, Serialize)]
+pub(super) struct Security {
+    pub(super) role: String,
+}
+
+/// Settings of an app.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Configuration {
+    pub(super) storage_provider: Provider,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) notification_language: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_names_everything_that_is_wrong() {
+        let text = "x".repeat(129);
+        let body = json!({
+            "file": { "mimetype": 1, "bucket": text, "key": "", "location": "l", "originalName": "a.apk", "size": -1,
+                "storageProviderId": "abc", "checksum": "c" },
+            "config": { "apk": {} }, "segmentId": 1.5, "exposeToChildren": "maybe",
+        });
+        let message = format!("{:?}", EdgeAsset::read(&body).unwrap_err());
+        for field in [
+            "file.mimetype",
+            "file.bucket",
+            "file.key",
+            "file.size",
+            "file.storageProviderId",
+            "segmentId",
+            "config.apk.versionCode",
+            "config.apk.versionName",
+            "config.apk.packageName",
+            "exposeToChildren",
+        ] {
+            assert!(message.contains(&format!("{field}: ")), "{field} in {message}");
+        }
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        let name = |length: usize| json!({ "name": "日".repeat(length) });
+        assert!(NewApplication::read(&name(128)).is_ok());
+        assert!(NewApplication::read(&name(129)).is_err());
+        assert!(NewApplication::read(&json!({})).is_err());
+    }
+
+    #[test]
+    fn form_parts_read_as_json_does() {
+        let mut details = Details::default();
+        for (name, value) in [
+            ("name", "A"),
+            ("segmentId", "7"),
+            ("exposeToChildren", "true"),
+            ("description", ""),
+            ("other", "x"),
+        ] {
+            details.set(name, value).unwrap();
+        }
+        assert_eq!(details.name.as_deref(), Some("A"));
+        assert_eq!(
+            (details.segment, details.expose, details.description.as_deref()),
+            (Some(7), Some(true), None)
+        );
+        assert!(details.set("segmentId", "-1").is_err());
+        assert!(details.set("exposeToChildren", "1").is_err());
+    }
+
+    #[test]
+    fn both_spellings_of_the_minimum_are_read() {
+        let read = |apk: Value| {
+            let mut base = json!({ "versionCode": "1", "versionName": "1", "packageName": "p" });
+            base.as_object_mut().unwrap().extend(apk.as_object().unwrap().clone());
+            Details::read(&json!({ "config": { "apk": base } }))
+        };
+        for good in [json!({ "minSdkVersion": "21" }), json!({ "minSDKVersion": "21" })] {
+            assert_eq!(read(good).unwrap().apk.unwrap().min_sdk.as_deref(), Some("21"));
+        }
+        assert!(read(json!({ "minSdkVersion": "21", "minSDKVersion": "22" })).is_err());
+    }
+}
