@@ -393,14 +393,14 @@ fn compare_certificate(data: &[u8], _: &Inspection, truth: &Json) -> Vec<String>
     different("", &ours, truth)
 }
 
-/// The hostile property lists, bare and inside IPAs, on the stack of an ordinary thread.
+/// The hostile property lists and IPAs, on the stack of an ordinary thread.
 fn hostile() -> Trial {
     const STACK: usize = 2 << 20;
     let Some(generator) = shared("APPDEPOT_HOSTILE", "hostile").map(|folder| folder.join("gen.py")) else {
         eprintln!("no hostile set: set APPDEPOT_HOSTILE to the folder of its generator");
         return Trial::test("hostile (absent: set APPDEPOT_HOSTILE)", || Ok(())).with_ignored_flag(true);
     };
-    Trial::test("hostile::plist", move || {
+    Trial::test("hostile::ipa_and_plist", move || {
         let folder = tempfile::tempdir()?;
         let made =
             Command::new("python3").arg(generator).arg("--small").arg("--out").arg(folder.path()).output()?;
@@ -412,8 +412,7 @@ fn hostile() -> Trial {
             let mut failures = Vec::new();
             let mut count = 0;
             for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-                let known = ["plist/", "trunc/info", "flip/info", "control/ok.ipa", "control/ok_bin.ipa"];
-                if !known.iter().any(|prefix| row[0].starts_with(prefix)) {
+                if !row[0].ends_with(".ipa") && !row[0].ends_with(".plist") {
                     continue;
                 }
                 count += 1;
@@ -421,6 +420,13 @@ fn hostile() -> Trial {
                 let start = Instant::now();
                 let verdict = if row[0].ends_with(".ipa") {
                     let found = inspect(&data);
+                    if row[0].starts_with("control/") {
+                        let package = found.package.unwrap();
+                        assert_eq!(
+                            (&*package.id, package.version.as_deref()),
+                            ("com.example.control", Some("1.2.3"))
+                        );
+                    }
                     found.error.map(|problem| problem.code)
                 } else {
                     match plist::read(&data) {
@@ -440,7 +446,7 @@ fn hostile() -> Trial {
         };
         let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
         let (count, failures) = thread.join().map_err(|_| "panicked")?;
-        if count < 64 || !failures.is_empty() {
+        if count < 128 || !failures.is_empty() {
             return Err(format!("{count} files\n{}", failures.join("\n")).into());
         }
         Ok(())
