@@ -15,7 +15,8 @@
 
 pub mod authorize;
 pub mod blobs;
-
+pub mod depot;
+pub mod faulty;
 pub mod records;
 
 use std::fmt::Debug;
