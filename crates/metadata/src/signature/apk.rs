@@ -105,13 +105,16 @@ pub(crate) async fn jar(
                 continue;
             }
         };
-        match der::pkcs7_signers(&data) {
-            Some(certificates) if !certificates.is_empty() => {
-                for certificate in certificates.iter().take(MOST) {
-                    signers.add(certificate, "v1");
-                }
-            }
-            _ => reader.note(Anomaly::SignatureInvalid),
+        let mut certificates = der::pkcs7_signers(&data).unwrap_or_default();
+        if certificates.is_empty() {
+            // some signers spell the issuer in other string types than the certificate does
+            certificates = der::pkcs7_certificates(&data).filter(|all| all.len() == 1).unwrap_or_default();
+        }
+        if certificates.is_empty() {
+            reader.note(Anomaly::SignatureInvalid);
+        }
+        for certificate in certificates.iter().take(MOST) {
+            signers.add(certificate, "v1");
         }
     }
     Ok(())

@@ -85,6 +85,11 @@ impl Locale {
         *self == Self::default()
     }
 
+    /// The language without script, region and variant.
+    pub(super) fn language(&self) -> Self {
+        Self { language: self.language, ..Self::default() }
+    }
+
     /// The BCP 47 spelling, `--_--` for the default.
     pub(super) fn tag(&self) -> String {
         if self.is_default() {
@@ -348,6 +353,19 @@ impl Table {
             self.bytes(reader, self.pool_at + (at + text) as u64, len).await?
         };
         Ok(Some(self.pool.decode(&string).into_owned()))
+    }
+
+    /// The locales that any value of the table is for, sorted by their packed form.
+    pub(super) fn locales(&self) -> Vec<Locale> {
+        let mut locales: Vec<Locale> = Vec::new();
+        for one in &self.types {
+            if locales.last() != Some(&one.config.locale) {
+                locales.push(one.config.locale);
+            }
+        }
+        locales.sort_unstable();
+        locales.dedup();
+        locales
     }
 
     fn len(&self) -> u64 {

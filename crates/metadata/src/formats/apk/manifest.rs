@@ -12,7 +12,6 @@ mod id {
     pub(super) const LABEL: u32 = 0x0101_0001;
     pub(super) const ICON: u32 = 0x0101_0002;
     pub(super) const NAME: u32 = 0x0101_0003;
-    pub(super) const ENABLED: u32 = 0x0101_000e;
     pub(super) const DEBUGGABLE: u32 = 0x0101_000f;
     pub(super) const MIN_SDK: u32 = 0x0101_020c;
     pub(super) const VERSION_CODE: u32 = 0x0101_021b;
@@ -43,8 +42,10 @@ pub(super) struct Manifest<'a> {
     pub(super) debuggable: Option<Declared<'a>>,
     pub(super) test_only: Option<Declared<'a>>,
     pub(super) permissions: Vec<Cow<'a, str>>,
+    /// Permissions asked for from platform 23 on only.
+    pub(super) permissions_sdk23: Vec<Cow<'a, str>>,
     pub(super) features: Vec<Cow<'a, str>>,
-    /// Activities that a launcher shows, as declared.
+    /// Activities that a launcher shows once they are enabled, as declared.
     pub(super) launchable: Vec<Cow<'a, str>>,
     pub(super) tampered: bool,
     pub(super) truncated: bool,
@@ -68,6 +69,7 @@ enum Tag {
     Manifest,
     UsesSdk,
     UsesPermission,
+    UsesPermissionSdk23,
     UsesFeature,
     Application,
     Activity,
@@ -82,7 +84,8 @@ impl Tag {
         match name {
             "manifest" => Self::Manifest,
             "uses-sdk" => Self::UsesSdk,
-            "uses-permission" | "uses-permission-sdk-23" | "uses-permission-sdk-m" => Self::UsesPermission,
+            "uses-permission" => Self::UsesPermission,
+            "uses-permission-sdk-23" | "uses-permission-sdk-m" => Self::UsesPermissionSdk23,
             "uses-feature" => Self::UsesFeature,
             "application" => Self::Application,
             "activity" | "activity-alias" => Self::Activity,
@@ -98,7 +101,6 @@ impl Tag {
 #[derive(Debug, Default)]
 struct Filter<'a> {
     activity: Option<Cow<'a, str>>,
-    enabled: bool,
     listed: bool,
     main: bool,
     launcher: bool,
@@ -130,6 +132,9 @@ impl<'a> Manifest<'a> {
                 Event::End => walk.end(),
             }
         }
+        walk.manifest.permissions.sort_unstable();
+        walk.manifest.permissions_sdk23.sort_unstable();
+        walk.manifest.features.sort_unstable();
         if !walk.has_package {
             return Err(invalid("names no package"));
         }
@@ -173,6 +178,11 @@ impl<'a> Walk<'a> {
                     add(reader, &mut self.manifest.permissions, name)?;
                 }
             }
+            [_, Tag::UsesPermissionSdk23] => {
+                if let Some(name) = self.name(element)? {
+                    add(reader, &mut self.manifest.permissions_sdk23, name)?;
+                }
+            }
             [_, Tag::UsesFeature] => {
                 if let Some(name) = self.name(element)? {
                     add(reader, &mut self.manifest.features, name)?;
@@ -180,13 +190,7 @@ impl<'a> Walk<'a> {
             }
             [_, Tag::Application] => self.application(element)?,
             [_, Tag::Application, Tag::Activity] => {
-                let [name, enabled] = self.find(element, [(id::NAME, "name"), (id::ENABLED, "enabled")])?;
-                let activity = match name {
-                    Some(Declared::Text(name)) => Some(name),
-                    _ => None,
-                };
-                let enabled = enabled != Some(Declared::Number(0));
-                self.filter = Filter { activity, enabled, ..Filter::default() };
+                self.filter = Filter { activity: self.name(element)?, ..Filter::default() };
             }
             [_, Tag::Application, Tag::Activity, Tag::IntentFilter] => {
                 self.filter.main = false;
@@ -210,7 +214,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let filter = &mut self.filter;
-        if filter.main && filter.launcher && filter.enabled && !filter.listed {
+        if filter.main && filter.launcher && !filter.listed {
             if let Some(name) = &filter.activity {
                 self.manifest.launchable.push(name.clone());
             }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
-use self::arsc::{Place, Table};
+use self::arsc::{Locale, Place, Table};
 use self::manifest::{Declared, Manifest};
 use self::resolve::Resources;
 use crate::containers::Packing;
@@ -27,6 +27,8 @@ const MANIFEST: &[u8] = b"AndroidManifest.xml";
 const RESOURCES: &[u8] = b"resources.arsc";
 /// The density of a resource that scales (`DENSITY_ANY`).
 const SCALABLE: u16 = 0xfffe;
+/// The density that pictures without one are drawn for.
+const UNMARKED: u16 = 160;
 
 /// Reads `.apk` files: manifest, the labels and icons it refers to, native architectures and certificates.
 #[derive(Debug, Clone, Copy, Default)]
@@ -207,16 +209,19 @@ async fn describe(
     put("debuggable", (debuggable.unwrap_or(0) != 0).into());
     put("testOnly", matches!(manifest.test_only, Some(Declared::Number(value)) if value != 0).into());
     put("permissions", list(reader, &manifest.permissions));
+    put("permissionsSdk23", list(reader, &manifest.permissions_sdk23));
     put("features", list(reader, &manifest.features));
     let launchable: Vec<Cow<'_, str>> =
         manifest.launchable.iter().map(|name| qualified(&manifest.package, name)).collect();
     put("launchable", launchable.first().map_or(Json::Null, |name| reader.text(name).into()));
     put("launchableAll", list(reader, &launchable));
-    let mut locales = vec!["--_--".to_owned()];
-    locales.extend(label.others.iter().map(|(tag, _)| tag.clone()));
+    let mut locales: Vec<String> = match &resources.table {
+        Some(table) => table.locales().iter().map(Locale::tag).collect(),
+        None => vec![Locale::default().tag()],
+    };
     locales.sort_unstable();
     put("locales", locales.into());
-    let others = label.others.into_iter().filter(|(_, text)| Some(text) != label.default.as_ref());
+    let others = label.others.into_iter();
     put("localizedLabels", Json::Object(others.map(|(tag, text)| (tag, Json::String(text))).collect()));
     let by_density = icons.iter().map(|(density, path)| (density.to_string(), path.clone().into()));
     put("iconsByDensity", Json::Object(by_density.collect()));
@@ -253,6 +258,7 @@ async fn icons(
     let mut icons: Vec<(u16, String)> = Vec::new();
     for declared in [&manifest.icon, &manifest.round_icon] {
         for (density, path) in resources.files(reader, declared).await? {
+            let density = if density == 0 { UNMARKED } else { density };
             if archive.find(path.as_bytes()).is_none() {
                 reader.note(Anomaly::IconMissing);
             } else if !icons.iter().any(|(known, _)| *known == density) {

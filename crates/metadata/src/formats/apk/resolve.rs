@@ -1,5 +1,7 @@
 //! References of a manifest followed into the resource table.
 
+use std::cmp::Reverse;
+
 use appdepot_core::inspect::Problem;
 
 use super::arsc::{Found, Locale, Table};
@@ -12,7 +14,7 @@ use crate::reader::Reader;
 #[derive(Debug, Default)]
 pub(super) struct Localized {
     pub(super) default: Option<String>,
-    /// Tag and text, in the order of the table.
+    /// Tag and text for every locale the table knows.
     pub(super) others: Vec<(String, String)>,
 }
 
@@ -84,6 +86,7 @@ impl Resources {
     ) -> Result<Localized, Problem> {
         let mut result = Localized { default: self.text(reader, declared).await?, others: Vec::new() };
         let Some(Declared::Reference(resource)) = declared else { return Ok(result) };
+        let Some(locales) = self.table.as_ref().map(Table::locales) else { return Ok(result) };
         let mut resource = *resource;
         let mut values = Vec::new();
         for _ in 0..reader.limits().hops {
@@ -96,23 +99,24 @@ impl Resources {
                 _ => break,
             }
         }
-        let mut seen = Vec::new();
-        for position in 0..values.len() {
-            let Some(locale) = values.get(position).map(|found| found.config.locale) else { break };
-            if locale.is_default() || seen.contains(&locale) {
-                continue;
-            }
-            seen.push(locale);
-            if seen.len() > reader.limits().values {
-                break;
-            }
+        // most languages share the default or have one text for all their regions
+        let mut known: Vec<(Value, Option<String>)> = Vec::new();
+        for locale in locales.into_iter().filter(|locale| !locale.is_default()).take(reader.limits().values) {
             let Some(value) = best(&values, locale) else { continue };
-            let text = match value.reference() {
-                Some(next) => self.default_text(reader, next, locale).await?,
-                None => self.value_text(reader, value).await?,
+            let text = match known.iter().find(|(seen, _)| *seen == value && value.reference().is_none()) {
+                Some((_, text)) => text.clone(),
+                None => {
+                    let text = match value.reference() {
+                        Some(next) => self.default_text(reader, next, locale).await?,
+                        None => self.value_text(reader, value).await?,
+                    };
+                    let text = text.map(|text| reader.text(&text));
+                    known.push((value, text.clone()));
+                    text
+                }
             };
             if let Some(text) = text {
-                let text = reader.text(&text);
+                reader.charge_string(text.len())?;
                 result.others.push((locale.tag(), text));
             }
         }
@@ -211,7 +215,8 @@ impl Resources {
 fn best(values: &[Found], locale: Locale) -> Option<Value> {
     let rank = |found: &Found| {
         let config = &found.config;
-        (config.locale == locale, config.locale.is_default(), !config.special, std::cmp::Reverse(config.sdk))
+        let language = config.locale == locale.language();
+        (config.locale == locale, language, config.locale.is_default(), !config.special, Reverse(config.sdk))
     };
     values.iter().rev().max_by_key(|found| rank(found)).map(|found| found.value)
 }
