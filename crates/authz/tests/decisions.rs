@@ -94,7 +94,7 @@ async fn a_lease_is_never_longer_than_its_limit() {
 #[tokio::test]
 async fn within_the_lease_grants_are_read_once() {
     let records = Records::new();
-    let authorizer = Arc::new(authorizer(&records));
+    let authorizer = Arc::new(authorizer(&records).with_lease(HOUR));
     let home = Id::generate();
     let target = Target::organization(home);
     records.grant(home, "user:ada", "org.owner", None).await;
@@ -190,7 +190,7 @@ async fn a_grant_that_cannot_be_read_denies_everyone() {
 #[tokio::test]
 async fn thousands_of_grants_take_several_pages() {
     let records = Records::new();
-    let authorizer = authorizer(&records);
+    let authorizer = authorizer(&records).with_lease(HOUR);
     let home = Id::generate();
     let changes = (0..2_500).map(|at| {
         let subject = Subject::user(&format!("u{at}")).unwrap();
