@@ -43,6 +43,7 @@ cases! { Backends:
     refused_uploads_leave_nothing
     a_sweep_during_an_upload_leaves_no_orphan
     a_repeated_commit_is_a_success
+    of_two_uploads_under_one_alias_one_remains
     bytes_before_their_record_are_found_out
     a_ready_record_before_its_bytes_is_found_out
     removing_bytes_before_dooming_their_record_is_found_out
@@ -261,6 +262,23 @@ async fn a_repeated_commit_is_a_success(backends: Backends) -> Outcome {
         same("bytes", &world.bytes(&stored).await?, &b"kept".to_vec())?;
     }
     Ok(())
+}
+
+async fn of_two_uploads_under_one_alias_one_remains(backends: Backends) -> Outcome {
+    let world = World::new(&backends).await?;
+    let (depot, organization) = (world.depot(), world.organization);
+    let named = NewAsset { alias: Some("logo".to_owned()), ..NewAsset::default() };
+    let (other, first) = (depot.clone(), named.clone());
+    // The other upload comes first while this one's bytes are on their way.
+    let overtaken = stream::once(async move {
+        other.upload(&system(), organization, first, NewFile::default(), body("first")).await?;
+        Ok(Bytes::from_static(b"second"))
+    });
+    let sent = depot.upload(&system(), organization, named, NewFile::default(), overtaken.boxed()).await;
+    refused("the second", sent, ErrorKind::Conflict)?;
+    same("assets", &world.assets().await?.len(), &1)?;
+    same("blob records, without a sweep", &world.blobs().await?, &1)?;
+    same("disagreements", &world.wrong().await?, &Vec::new())
 }
 
 // Negative controls: each half of the rule reversed, cut at its worst point, is found out by the check that the

@@ -1,5 +1,6 @@
 //! Wrappers that make the n-th call of a backend fail, before or after it took effect.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -24,13 +25,16 @@ pub enum Fault {
     Crash,
     /// As [`Fault::Crash`], but the call itself still did its work.
     CrashAfter,
+    /// The record store goes away: a call to it still does its work, its answer and all later ones are lost.
+    RecordsDown,
     /// For commits: the store retries after a lost answer, and meets its own success.
     Repeat,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 5] = [Self::Before, Self::After, Self::Crash, Self::CrashAfter, Self::Repeat];
+    pub const ALL: [Self; 6] =
+        [Self::Before, Self::After, Self::Crash, Self::CrashAfter, Self::RecordsDown, Self::Repeat];
 }
 
 /// A plan shared by wrapped backends: which call fails, and how. Counts all calls of all backends that share it.
@@ -58,16 +62,18 @@ impl Plan {
     }
 
     /// Whether this call runs, and whether its answer arrives.
-    fn next(&self) -> Step {
+    fn next(&self, to: Port) -> Step {
         let call = self.calls.fetch_add(1, SeqCst) + 1;
-        let dead = matches!(self.fault, Fault::Crash | Fault::CrashAfter) && call > self.hit;
-        match (call == self.hit, self.fault) {
-            _ if dead => Step { runs: false, answers: false, repeats: false },
-            (false, _) => Step { runs: true, answers: true, repeats: false },
-            (true, Fault::Before | Fault::Crash) => Step { runs: false, answers: false, repeats: false },
-            (true, Fault::After | Fault::CrashAfter) => Step { runs: true, answers: false, repeats: false },
-            (true, Fault::Repeat) => Step { runs: true, answers: true, repeats: true },
-        }
+        let (runs, answers) = match (call.cmp(&self.hit), self.fault) {
+            (Ordering::Less, _) => (true, true),
+            (Ordering::Equal, Fault::Before | Fault::Crash) => (false, false),
+            (Ordering::Equal, Fault::After | Fault::CrashAfter) => (true, false),
+            (Ordering::Greater, Fault::Crash | Fault::CrashAfter) => (false, false),
+            (Ordering::Equal, Fault::RecordsDown) => (true, to == Port::Blobs),
+            (Ordering::Greater, Fault::RecordsDown) => (to == Port::Blobs, to == Port::Blobs),
+            (Ordering::Equal, Fault::Repeat) | (Ordering::Greater, _) => (true, true),
+        };
+        Step { runs, answers, repeats: call == self.hit && self.fault == Fault::Repeat }
     }
 }
 
@@ -75,6 +81,12 @@ impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "call {} fails: {:?}", self.hit, self.fault)
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Blobs,
+    Records,
 }
 
 struct Step {
@@ -100,8 +112,8 @@ impl<B: ?Sized> Faulty<B> {
         Self { inner, plan }
     }
 
-    async fn call<T>(&self, run: impl Future<Output = Result<T>>) -> Result<T> {
-        let step = self.plan.next();
+    async fn call<T>(&self, to: Port, run: impl Future<Output = Result<T>>) -> Result<T> {
+        let step = self.plan.next(to);
         if !step.runs {
             return Err(injected());
         }
@@ -113,38 +125,38 @@ impl<B: ?Sized> Faulty<B> {
 #[async_trait]
 impl<B: BlobStore + ?Sized> BlobStore for Faulty<B> {
     async fn put(&self, key: &BlobKey, body: ByteStream) -> Result<u64> {
-        self.call(self.inner.put(key, body)).await
+        self.call(Port::Blobs, self.inner.put(key, body)).await
     }
 
     async fn get(&self, key: &BlobKey, range: ByteRange) -> Result<ByteStream> {
-        self.call(self.inner.get(key, range)).await
+        self.call(Port::Blobs, self.inner.get(key, range)).await
     }
 
     async fn stat(&self, key: &BlobKey) -> Result<Option<u64>> {
-        self.call(self.inner.stat(key)).await
+        self.call(Port::Blobs, self.inner.stat(key)).await
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<()> {
-        self.call(self.inner.delete(key)).await
+        self.call(Port::Blobs, self.inner.delete(key)).await
     }
 
     async fn link(&self, key: &BlobKey, ttl: Duration) -> Result<Option<String>> {
-        self.call(self.inner.link(key, ttl)).await
+        self.call(Port::Blobs, self.inner.link(key, ttl)).await
     }
 }
 
 #[async_trait]
 impl<B: RecordStore + ?Sized> RecordStore for Faulty<B> {
     async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        self.call(self.inner.get(key)).await
+        self.call(Port::Records, self.inner.get(key)).await
     }
 
     async fn list(&self, query: &Query) -> Result<Page<Record>> {
-        self.call(self.inner.list(query)).await
+        self.call(Port::Records, self.inner.list(query)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {
-        let step = self.plan.next();
+        let step = self.plan.next(Port::Records);
         if !step.runs {
             return Err(injected());
         }
@@ -157,6 +169,6 @@ impl<B: RecordStore + ?Sized> RecordStore for Faulty<B> {
     }
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>> {
-        self.call(self.inner.events(filter)).await
+        self.call(Port::Records, self.inner.events(filter)).await
     }
 }
