@@ -1,0 +1,113 @@
+//! The indexes of declared fields, made of the same expressions that the query compiler emits.
+
+use appdepot_core::domain::{Declared, Holds, Kind};
+use appdepot_core::query::Path;
+use appdepot_core::records::Record;
+use appdepot_core::{Error, Result};
+use serde_json::Value as Json;
+
+use super::commit::TEXT_LIMIT;
+use super::dialect::Dialect;
+use super::place::Place;
+
+/// How this field of this kind is declared.
+pub(super) fn find(kind: Kind, path: &Path) -> Option<Declared> {
+    let spelled = path.to_string();
+    kind.declared().iter().copied().find(|declared| declared.path == spelled)
+}
+
+/// The statements that make every declared field's index, and on PostgreSQL its statistics. Each does nothing
+/// when it has been run before: a name ends in a digest of the definition, so a changed definition is a new index.
+///
+/// # Errors
+/// `Internal` when a declared path is none.
+pub(super) fn statements(dialect: Dialect) -> Result<Vec<String>> {
+    let mut statements = Vec::new();
+    for kind in Kind::ALL {
+        for declared in kind.declared() {
+            let path =
+                Path::parse(declared.path).map_err(|_| Error::internal("a declared path is malformed"))?;
+            index(dialect, kind, *declared, &path, &mut statements);
+        }
+    }
+    Ok(statements)
+}
+
+fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &mut Vec<String>) {
+    let word = kind.as_str();
+    let name = |definition: &str| {
+        let digest = super::cursor::digest(definition.as_bytes());
+        let readable = declared.path.replace(['.', '-'], "_").to_ascii_lowercase();
+        format!("declared_{word}_{readable:.32}_{digest:.8}")
+    };
+    if declared.holds == Holds::Many {
+        match dialect {
+            // SQLite has no index over the members of an array; the organization's records of the kind are read.
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => {}
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => {
+                let first = path.names().first().map_or("", String::as_str);
+                let definition = format!(
+                    "ON records USING gin ((body -> '{first}') jsonb_path_ops) WHERE kind = '{word}'"
+                );
+                into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(&definition)));
+            }
+        }
+        return;
+    }
+    let columns = Place::declared(dialect, path).sort_columns();
+    let list: Vec<&str> = columns.iter().map(super::dialect::Fragment::as_sql).collect();
+    let definition = format!("ON records (organization, {}, id) WHERE kind = '{word}'", list.join(", "));
+    into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(&definition)));
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {}
+        // Without them the planner takes every comparison with an expression to select half a percent.
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let definition = format!("ON kind, {} FROM records", list.join(", "));
+            into.push(format!("CREATE STATISTICS IF NOT EXISTS {}_s {definition}", name(&definition)));
+        }
+    }
+}
+
+/// Checks that the declared fields of a record hold what they are declared to hold, so far as indexes and filters
+/// rely on it.
+///
+/// # Errors
+/// `Internal` when there is a list where a single value is declared, `Invalid` for a text that is too long.
+pub(super) fn check(record: &Record) -> Result<()> {
+    for declared in record.kind.declared().iter().filter(|declared| declared.holds != Holds::Many) {
+        let mut json = Some(&record.body);
+        for name in declared.path.split('.') {
+            json = json.and_then(|json| json.get(name));
+            if json.is_some_and(Json::is_array) {
+                return Err(Error::internal("a list where a single value is declared"));
+            }
+        }
+        if json.and_then(Json::as_str).is_some_and(|text| text.len() > TEXT_LIMIT) {
+            return Err(Error::invalid(declared.path, format!("longer than {TEXT_LIMIT} bytes")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(all(feature = "sqlite", feature = "postgres"))]
+    fn names_are_distinct_and_short_enough() {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let statements = statements(dialect).unwrap();
+            let mut names: Vec<&str> = statements.iter().map(|s| s.split(' ').nth(5).unwrap()).collect();
+            assert!(names.iter().all(|name| name.len() <= 63), "{names:?}");
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
+    }
+}
