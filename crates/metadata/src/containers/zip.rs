@@ -51,6 +51,11 @@ pub struct Archive {
     count: usize,
     index: Index,
     duplicates: Vec<usize>,
+    /// Where an entry stands that shares bytes with another.
+    overlap: Option<u64>,
+    misplaced: bool,
+    /// How far the records go.
+    read_to: usize,
 }
 
 /// One record of the central directory.
@@ -93,7 +98,7 @@ impl<'a> Entry<'a> {
 
     /// Whether the content stands in the file as it is.
     pub fn is_stored(&self) -> bool {
-        self.method != DEFLATED
+        self.method == STORED
     }
 
     /// Whether the method is neither stored nor deflated.
@@ -275,18 +280,45 @@ impl Archive {
         }
         let len = usize::try_from(len).map_err(|_| too_large(entry))?;
         let data = reader.bytes(offset, len).await?;
+        if entry.has_unknown_method() {
+            return self.read_unknown(reader, entry, offset, &data, cap).await;
+        }
         let (content, whole) = if entry.is_stored() { (data, true) } else { inflate(reader, entry, &data, cap)? };
         if content.len() as u64 != entry.size || !whole {
             reader.note(Anomaly::SizeMismatch);
             reader.refuse(named(Code::ZipStruct, entry, "has another length than declared"));
         }
-        let mut crc = Crc::new();
-        crc.update(&content);
-        if crc.sum() != entry.crc32 && !entry.has_unknown_method() {
+        if checksum(&content) != entry.crc32 {
             reader.note(Anomaly::ChecksumMismatch);
             reader.refuse(named(Code::ZipStruct, entry, "has another checksum than declared"));
         }
         Ok(content)
+    }
+
+    /// The content of an entry whose method is neither stored nor deflated. Android reads it as stored, signing
+    /// tools as deflated; what fits the declared size and checksum is deflated, all else stored.
+    async fn read_unknown(
+        &self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+        offset: u64,
+        data: &[u8],
+        cap: u64,
+    ) -> Result<Bytes, Problem> {
+        reader.note(Anomaly::UnknownMethod);
+        if let Ok((content, true)) = inflate(reader, entry, data, cap.min(entry.size))
+            && content.len() as u64 == entry.size
+            && checksum(&content) == entry.crc32
+        {
+            return Ok(content);
+        }
+        if offset.checked_add(entry.size).is_none_or(|end| end > self.start) {
+            return Err(named(Code::Unsupported, entry, "is packed by a method no package may use"));
+        }
+        if entry.size > cap {
+            return Err(too_large(entry));
+        }
+        reader.bytes(offset, usize::try_from(entry.size).map_err(|_| too_large(entry))?).await
     }
 
     /// Where the bytes of `entry` stand in the file and how many, compressed as they are. Reads the local header
@@ -316,13 +348,7 @@ impl Archive {
             return Err(outside());
         }
         self.check_local(reader, entry, &local)?;
-        // a method that is neither is read as stored, as Android does, and Android takes the plain length then
-        let len = if entry.has_unknown_method() {
-            reader.note(Anomaly::UnknownMethod);
-            entry.size
-        } else {
-            entry.compressed
-        };
+        let len = entry.compressed;
         let skip = (LOCAL_LEN + usize::from(field(26)) + usize::from(field(28))) as u64;
         let offset = at.checked_add(skip).ok_or_else(outside)?;
         if offset.checked_add(len).is_none_or(|end| end > self.start) {
@@ -439,7 +465,7 @@ async fn find_end(reader: &mut Reader<'_>, starts: bool) -> Result<Option<End>, 
     if let Some(end) = fast.filter(|end| end.after() == length && end.is_adjacent()) {
         return Ok(Some(end));
     }
-    if let found @ Some(_) = search(reader, start, &window, length) {
+    if let found @ Some(_) = search(reader, start, &window, starts) {
         return Ok(found);
     }
     // a comment longer than the window; only a file that starts as an archive is worth a second read
@@ -449,10 +475,11 @@ async fn find_end(reader: &mut Reader<'_>, starts: bool) -> Result<Option<End>, 
     }
     window = reader.bytes(from, usize::try_from(length - from).unwrap_or(0)).await?;
     start = from;
-    Ok(search(reader, start, &window, length))
+    Ok(search(reader, start, &window, starts))
 }
 
-fn search(reader: &mut Reader<'_>, start: u64, window: &[u8], length: u64) -> Option<End> {
+fn search(reader: &mut Reader<'_>, start: u64, window: &[u8], starts: bool) -> Option<End> {
+    let length = reader.length();
     let mut exact: Option<End> = None;
     let mut loose: Option<End> = None;
     let mut skipped = false;
@@ -474,7 +501,9 @@ fn search(reader: &mut Reader<'_>, start: u64, window: &[u8], length: u64) -> Op
             }
         } else {
             skipped = true;
-            if loose.is_none() && end.is_plausible() {
+            // in what starts as an archive an end record that leads nowhere is a lie, not chance
+            let lies = starts && end.after() == length && !loose.as_ref().is_some_and(End::is_plausible);
+            if lies || loose.is_none() && end.is_plausible() {
                 loose = Some(end);
             }
         }
@@ -551,8 +580,13 @@ async fn read_directory(reader: &mut Reader<'_>, end: &End) -> Result<Option<Arc
         count: 0,
         index: Index::default(),
         duplicates: Vec::new(),
+        overlap: None,
+        misplaced: false,
+        read_to: 0,
     };
-    archive.walk(reader, declared)?;
+    archive.walk(reader)?;
+    archive.check_places(reader).await?;
+    archive.check_counts(reader, declared);
     Ok(Some(archive))
 }
 
@@ -589,7 +623,7 @@ async fn read_end64(reader: &mut Reader<'_>, end: &End) -> Result<Option<End64>,
 
 impl Archive {
     /// The one pass over the central directory.
-    fn walk(&mut self, reader: &mut Reader<'_>, declared: u64) -> Result<(), Problem> {
+    fn walk(&mut self, reader: &mut Reader<'_>) -> Result<(), Problem> {
         let directory = self.directory.clone();
         self.index = Index::for_directory(directory.len(), reader.limits().entries);
         let mut at = 0;
@@ -613,7 +647,7 @@ impl Archive {
                     }
                     last_end = end;
                 }
-                _ => reader.refuse(named(Code::ZipStruct, &entry, "does not lie where the directory says")),
+                _ => self.misplaced = true,
             }
             check_name(reader, &entry);
             match self.index.insert(&directory, entry.name, at) {
@@ -623,34 +657,53 @@ impl Archive {
             }
             at = next;
         }
-        let rest_is_signature = u32_at(&directory, at) == Some(DIGITAL_SIGNATURE);
-        if at < directory.len() && !rest_is_signature {
-            reader.refuse(Code::ZipStruct.problem("the central directory holds something that is no record"));
-        } else if declared != self.count as u64 {
-            reader.refuse(Code::ZipStruct.problem("the archive declares another number of entries than it has"));
-        }
+        self.read_to = at;
         if self.index.slots.is_empty() && self.count > 0 {
             self.find_duplicates_sorted();
         }
-        if !self.duplicates.is_empty() {
-            reader.note(Anomaly::DuplicateEntry);
-            reader.refuse(Code::ZipAmbiguous.problem("two entries carry one name"));
-        }
-        if !in_order {
-            self.check_overlap(reader);
+        if !in_order || self.misplaced {
+            self.overlap = self.find_overlap();
         }
         Ok(())
     }
 
-    fn check_overlap(&self, reader: &mut Reader<'_>) {
+    async fn check_places(&self, reader: &mut Reader<'_>) -> Result<(), Problem> {
+        if let Some(at) = self.overlap {
+            let at = at.saturating_add(self.base);
+            let is_entry = at < self.start && u32_at(&reader.bytes(at, 4).await?, 0) == Some(LOCAL);
+            reader.note(Anomaly::OverlappingEntries);
+            reader.refuse(match is_entry {
+                true => Code::ZipAmbiguous.problem("entries share bytes"),
+                false => Code::ZipStruct.problem("an entry does not start where the directory says"),
+            });
+        }
+        if self.misplaced {
+            reader.refuse(Code::ZipStruct.problem("an entry does not lie where the directory says"));
+        }
+        Ok(())
+    }
+
+    fn check_counts(&self, reader: &mut Reader<'_>, declared: u64) {
+        if !self.duplicates.is_empty() {
+            reader.note(Anomaly::DuplicateEntry);
+            reader.refuse(Code::ZipAmbiguous.problem("two entries carry one name"));
+        }
+        let rest_is_signature = u32_at(&self.directory, self.read_to) == Some(DIGITAL_SIGNATURE);
+        if self.read_to < self.directory.len() && !rest_is_signature {
+            reader.refuse(Code::ZipStruct.problem("the central directory holds something that is no record"));
+        } else if declared != self.count as u64 {
+            reader.refuse(Code::ZipStruct.problem("the archive declares another number of entries than it has"));
+        }
+    }
+
+    fn find_overlap(&self) -> Option<u64> {
         let mut ranges: Vec<(u64, u64)> =
             self.entries().filter_map(|entry| Some((entry.offset, entry.least_end()?))).collect();
         ranges.sort_unstable();
-        let overlap = ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end));
-        if overlap {
-            reader.note(Anomaly::OverlappingEntries);
-            reader.refuse(Code::ZipAmbiguous.problem("entries share bytes"));
-        }
+        ranges.windows(2).find_map(|pair| match pair {
+            [(_, end), (start, _)] if start < end => Some(*start),
+            _ => None,
+        })
     }
 
     fn find_duplicates_sorted(&mut self) {
@@ -785,6 +838,12 @@ fn hash(name: &[u8]) -> u64 {
         state = (state.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(MULTIPLIER);
     }
     state ^ (state >> 32)
+}
+
+fn checksum(data: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(data);
+    crc.sum()
 }
 
 /// Inflates `data` up to `cap` bytes; says whether the stream ended where it should.

@@ -31,7 +31,6 @@ pub(crate) async fn block(
 ) -> Result<bool, Problem> {
     let end = archive.directory_start();
     let Some(footer_at) = end.checked_sub(FOOTER_LEN) else { return Ok(false) };
-    // blocks are mostly padded to a page: one read for both
     let footer = reader.bytes(footer_at, FOOTER_LEN as usize).await?;
     if footer.get(8..) != Some(MAGIC.as_slice()) {
         return Ok(false);
@@ -40,13 +39,15 @@ pub(crate) async fn block(
     let pairs = size
         .checked_sub(FOOTER_LEN)
         .filter(|len| *len <= reader.limits().signature_bytes)
-        .and_then(|len| Some((footer_at.checked_sub(len)?, usize::try_from(len).ok()?)));
+        .and_then(|len| Some((footer_at.checked_sub(len)?.checked_sub(8)?, usize::try_from(len).ok()?)));
     let Some((at, len)) = pairs else {
         reader.note(Anomaly::SignatureInvalid);
         return Ok(true);
     };
-    let pairs = reader.bytes(at, len).await?;
-    if read_pairs(&pairs, signers).is_none() {
+    let block = reader.bytes(at, 8 + len).await?;
+    let same_size = u64_at(&block, 0) == Some(size);
+    let pairs = block.get(8..).unwrap_or_default();
+    if !same_size || read_pairs(pairs, signers).is_none() {
         reader.note(Anomaly::SignatureInvalid);
     }
     Ok(true)

@@ -40,6 +40,8 @@ pub(super) struct Table {
     pool: Pool,
     pool_at: u64,
     types: Vec<Type>,
+    /// Whether its structure contradicts itself; what could be understood is there.
+    pub(super) broken: bool,
     /// Entries that may still be looked at.
     patience: usize,
 }
@@ -161,7 +163,7 @@ impl Table {
         /// Entries looked at in one table at most; a launcher label in every locale takes hundreds.
         const PATIENCE: usize = 200_000;
         let mut table =
-            Self { place, pool: Pool::default(), pool_at: 0, types: Vec::new(), patience: PATIENCE };
+            Self { place, pool: Pool::default(), pool_at: 0, types: Vec::new(), broken: false, patience: PATIENCE };
         let header = table.bytes(reader, 0, CHUNK_HEADER_LEN as usize).await?;
         if u16_at(&header, 0) != Some(CHUNK_TABLE) {
             return Err(broken());
@@ -179,11 +181,14 @@ impl Table {
             let header_len = u64::from(u16_at(&header, 2).unwrap_or(0));
             let len = u64::from(u32_at(&header, 4).unwrap_or(0));
             if len < CHUNK_HEADER_LEN || len < header_len {
-                return if table.types.is_empty() { Err(broken()) } else { Ok(table) };
+                table.broken = true;
+                return Ok(table);
             }
             if kind == CHUNK_POOL && table.pool.len == 0 {
                 let available = usize::try_from((end - at).min(len)).unwrap_or(usize::MAX);
                 table.pool = Pool::parse(&header, available).ok_or_else(broken)?;
+                let most = table.pool.len.saturating_sub(table.pool.offsets) / 4;
+                table.broken |= table.pool.count as usize > most;
                 table.pool_at = at;
             } else if kind == CHUNK_PACKAGE {
                 let package = u32_at(&header, 8).unwrap_or(0);
@@ -216,6 +221,7 @@ impl Table {
             let header_len = u16_at(&header, 2).unwrap_or(0);
             let len = u32_at(&header, 4).unwrap_or(0);
             if u64::from(len) < CHUNK_HEADER_LEN || len < u32::from(header_len) {
+                self.broken = true;
                 return Ok(());
             }
             if kind == CHUNK_TYPE

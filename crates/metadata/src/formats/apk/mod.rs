@@ -154,14 +154,20 @@ async fn open_resources(
     if !declared.iter().any(|value| matches!(value, Some(Declared::Reference(_)))) {
         return Ok(Resources::default());
     }
-    match try_open_resources(reader, archive).await {
-        Ok(table) => Ok(Resources { table }),
-        Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => Err(problem),
-        Err(_) => {
+    let table = match try_open_resources(reader, archive).await {
+        Ok(table) => table,
+        Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => return Err(problem),
+        Err(problem) => {
             reader.note(Anomaly::ResourcesInvalid);
-            Ok(Resources::default())
+            reader.refuse(problem);
+            None
         }
+    };
+    if table.as_ref().is_some_and(|table| table.broken) {
+        reader.note(Anomaly::ResourcesInvalid);
+        reader.refuse(Code::ManifestInvalid.problem("the resource table contradicts itself"));
     }
+    Ok(Resources { table })
 }
 
 async fn try_open_resources(reader: &mut Reader<'_>, archive: &Archive) -> Result<Option<Table>, Problem> {
