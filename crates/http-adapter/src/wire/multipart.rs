@@ -95,6 +95,33 @@ impl Form {
         Ok(Self { multipart, allowance, parts: 0 })
     }
 
+    /// The bytes of `file`, which is the last part that matters: the stream ends well only if the form does.
+    ///
+    /// So whoever stores the stream learns of a form that breaks off or goes on, before it keeps the file.
+    /// Further texts are passed over, unless their name is in `known`.
+    ///
+    /// # Errors
+    /// In the stream: those of [`Form::next`], and `Invalid` for a second file or a repeated `known` name.
+    pub(crate) fn into_last(self, file: FilePart, known: &'static [&'static str]) -> ByteStream {
+        let state = Some((self, Some(file.stream)));
+        let stream = futures::stream::try_unfold(state, async move |state| {
+            let Some((mut form, stream)) = state else { return Ok(None) };
+            if let Some(mut stream) = stream
+                && let Some(chunk) = stream.try_next().await?
+            {
+                return Ok(Some((chunk, Some((form, Some(stream))))));
+            }
+            while let Some(part) = form.next().await? {
+                match part {
+                    Part::Text { name, .. } if !known.contains(&name.as_str()) => {}
+                    _ => return Err(malformed("a part of the form comes twice")),
+                }
+            }
+            Ok(None)
+        });
+        stream.boxed()
+    }
+
     /// The next part, or `None` after the last.
     ///
     /// # Errors
@@ -285,6 +312,24 @@ mod tests {
         let parts = read(form(Body::from_stream(futures::stream::iter(bytes)))).await.unwrap();
         assert_eq!(parts[0].1, "12\r\r\n-3");
         assert_eq!(parts[1].1, "b");
+    }
+
+    #[tokio::test]
+    async fn the_last_file_ends_well_only_if_the_form_does() {
+        let (file, other, known) = (file_part("file", "abc"), text_part("x", "y"), text_part("body", "{}"));
+        for (rest, good) in [
+            (format!("{file}--X--"), true),
+            (format!("{file}{other}--X--"), true),
+            (format!("{file}{known}--X--"), false),
+            (format!("{file}{file}--X--"), false),
+            (format!("{file}{other}"), false),
+            (file.clone(), false),
+        ] {
+            let mut form = form(rest.clone());
+            let Some(Part::File(file)) = form.next().await.unwrap() else { panic!("a file") };
+            let all: Result<Vec<Bytes>> = form.into_last(file, &["body", "file"]).try_collect().await;
+            assert_eq!(all.is_ok(), good, "{rest}");
+        }
     }
 
     #[tokio::test]

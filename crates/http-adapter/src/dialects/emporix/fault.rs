@@ -1,0 +1,221 @@
+//! Errors in Emporix's words.
+
+use appdepot_core::authorize::permission;
+use appdepot_core::error::{CredentialFault, Detail};
+use appdepot_core::{Error, ErrorKind};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use super::routes::FILE_LIMIT;
+use crate::call;
+
+/// How long a client should wait before it tries again, in seconds.
+const RETRY_SECONDS: &str = "2";
+
+/// An answer that says what went wrong.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The gateway's envelope: something is wrong with the token.
+    Gateway(CredentialFault),
+    /// The service's own body.
+    Service(ErrorMessage),
+    /// Of the token endpoint (RFC 6749 §5.2).
+    Token {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The RFC's word.
+        error: &'static str,
+        /// For developers.
+        description: String,
+    },
+}
+
+/// The body of every error but those of tokens.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorMessage {
+    code: u16,
+    status: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<String>,
+}
+
+impl Fault {
+    /// 400, with one detail.
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::service(StatusCode::BAD_REQUEST, "The request is not valid.", vec![detail.into()])
+    }
+
+    /// 413 for the file.
+    pub(super) fn file_too_large() -> Self {
+        let message = "The part named [file] exceeds the maximum allowed content length.";
+        Self::service(StatusCode::PAYLOAD_TOO_LARGE, message, Vec::new())
+    }
+
+    /// 404 for a path that is none of the API's.
+    pub(super) fn unknown_path() -> Self {
+        Error::not_found("path").into()
+    }
+
+    /// 405 for a path that has other methods.
+    pub(super) fn unknown_method() -> Self {
+        Self::service(StatusCode::METHOD_NOT_ALLOWED, "The method is not supported here.", Vec::new())
+    }
+
+    /// 500 for a defect that was logged already.
+    pub(super) fn defect() -> Self {
+        Self::service(StatusCode::INTERNAL_SERVER_ERROR, "An internal error occurred.", Vec::new())
+    }
+
+    /// An error of the token endpoint.
+    pub(super) fn token(error: Error) -> Self {
+        call::log(&error);
+        let scope =
+            matches!(error.detail(), Detail::Fields(fields) if fields.iter().any(|f| f.field == "scope"));
+        let (status, word) = match error.kind() {
+            ErrorKind::Unauthenticated | ErrorKind::NotFound | ErrorKind::Forbidden => {
+                (StatusCode::UNAUTHORIZED, "invalid_client")
+            }
+            ErrorKind::Invalid if scope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+            ErrorKind::Invalid | ErrorKind::Conflict => (StatusCode::BAD_REQUEST, "invalid_request"),
+            ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            ErrorKind::Unsupported => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            ErrorKind::Limited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+            ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        };
+        Self::Token { status, error: word, description: error.message().to_owned() }
+    }
+
+    fn service(code: StatusCode, message: impl Into<String>, details: Vec<String>) -> Self {
+        let status = match code {
+            StatusCode::BAD_REQUEST => "Bad request",
+            StatusCode::FORBIDDEN => "Forbidden",
+            StatusCode::NOT_FOUND => "element_resource_non_existing",
+            StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed",
+            StatusCode::CONFLICT => "Conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
+            StatusCode::TOO_MANY_REQUESTS => "Too Many Requests",
+            StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
+            _ => "internal_service_error",
+        };
+        Self::Service(ErrorMessage { code: code.as_u16(), status, message: message.into(), details })
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        call::log(&error);
+        let said = error.message().to_owned();
+        match error.kind() {
+            ErrorKind::Unauthenticated => Self::Gateway(match error.detail() {
+                Detail::Credential(fault) => *fault,
+                _ => CredentialFault::Bad,
+            }),
+            ErrorKind::Invalid | ErrorKind::Unsupported => Self::bad_request(match error.detail() {
+                Detail::Fields(fields) => {
+                    let all: Vec<_> = fields
+                        .iter()
+                        .map(|fault| format!("{}: {}", wire_name(&fault.field), fault.message))
+                        .collect();
+                    all.join("; ")
+                }
+                _ => said,
+            }),
+            ErrorKind::Forbidden => {
+                let scope = match error.detail() {
+                    Detail::Permission(p) if p == permission::ASSET_GET || p == permission::ASSET_LIST => {
+                        "media.asset_read"
+                    }
+                    _ => "media.asset_manage",
+                };
+                // One client looks for the first text, another takes the scope's name from the second.
+                let details = vec!["Missing required scopes".to_owned(), format!("missing scope: {scope}")];
+                Self::service(StatusCode::FORBIDDEN, "Forbidden", details)
+            }
+            ErrorKind::NotFound => {
+                Self::service(StatusCode::NOT_FOUND, "The requested resource does not exist.", Vec::new())
+            }
+            ErrorKind::Conflict => {
+                let detail = match error.detail() {
+                    Detail::Stale { current: Some(current) } => {
+                        format!("metadata.version is not the current version, which is {current}")
+                    }
+                    Detail::Taken { space: "alias" } => "an asset with this id already exists".to_owned(),
+                    _ => said,
+                };
+                Self::service(StatusCode::CONFLICT, "Conflict", vec![detail])
+            }
+            ErrorKind::TooLarge if matches!(error.detail(), Detail::Limit { limit: FILE_LIMIT, .. }) => {
+                Self::file_too_large()
+            }
+            ErrorKind::TooLarge => {
+                let message = "The request exceeds the maximum allowed content length.";
+                Self::service(StatusCode::PAYLOAD_TOO_LARGE, message, vec![said])
+            }
+            ErrorKind::Limited => {
+                Self::service(StatusCode::TOO_MANY_REQUESTS, "Too many requests.", vec![said])
+            }
+            ErrorKind::Unavailable => {
+                let message = "The service is temporarily unavailable.";
+                Self::service(StatusCode::SERVICE_UNAVAILABLE, message, Vec::new())
+            }
+            ErrorKind::Internal => Self::defect(),
+        }
+    }
+}
+
+/// The field as Emporix calls it.
+fn wire_name(field: &str) -> &str {
+    match field {
+        "alias" => "id",
+        "references" => "refIds",
+        "references.type" => "refIds.type",
+        "references.id" => "refIds.id",
+        "fileName" => "details.filename",
+        "mediaType" => "details.mimeType",
+        "extra" => "mixins",
+        other => other,
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = match self {
+            Self::Gateway(fault) => {
+                let (text, code) = match fault {
+                    CredentialFault::Missing | CredentialFault::Bad => {
+                        ("Invalid access token", "oauth.v2.InvalidAccessToken")
+                    }
+                    CredentialFault::Expired => {
+                        ("Access Token expired", "keymanagement.service.access_token_expired")
+                    }
+                };
+                let body = json!({"fault": {"faultstring": text, "detail": {"errorcode": code}}});
+                let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            Self::Service(message) => {
+                let status = StatusCode::from_u16(message.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, Json(message)).into_response()
+            }
+            Self::Token { status, error, description } => {
+                let body = json!({"error": error, "error_description": description});
+                (status, Json(body)).into_response()
+            }
+        };
+        let retry =
+            matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        if retry {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        }
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
