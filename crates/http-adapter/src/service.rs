@@ -22,7 +22,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::call::Backend;
-use crate::dialects::applivery;
+use crate::dialects::{applivery, emporix};
 
 /// Serves a depot to HTTP clients, each in its own dialect.
 ///
@@ -89,13 +89,15 @@ pub struct Service {
 #[derive(Debug)]
 pub struct ServiceBuilder {
     backend: Backend,
+    emporix: emporix::Switches,
 }
 
 impl Service {
     /// A service over `depot`, for callers whom `authenticator` knows.
     pub fn builder(depot: Depot, authenticator: Arc<dyn Authenticator>) -> ServiceBuilder {
         let public_url = "http://localhost".to_owned();
-        ServiceBuilder { backend: Backend { depot, authenticator, public_url } }
+        let backend = Backend { depot, authenticator, public_url };
+        ServiceBuilder { backend, emporix: emporix::Switches::default() }
     }
 
     /// The same as an axum router, to be nested into an app with any state.
@@ -113,6 +115,13 @@ impl ServiceBuilder {
         self
     }
 
+    /// Where the Emporix dialect departs from its document.
+    #[must_use]
+    pub fn emporix(mut self, switches: emporix::Switches) -> Self {
+        self.emporix = switches;
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Service {
         let backend = Arc::new(self.backend);
@@ -123,7 +132,11 @@ impl ServiceBuilder {
             .method_not_allowed_fallback(async || plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
             .with_state(Arc::clone(&backend));
         // Each with its own answers for what it does not know, so they are kept apart.
-        Service { applivery: applivery::router(backend), emporix: own.clone(), own }
+        Service {
+            applivery: applivery::router(Arc::clone(&backend)),
+            emporix: emporix::router(backend, self.emporix),
+            own,
+        }
     }
 }
 
@@ -201,7 +214,8 @@ impl Dialect {
         tracing::error!("a request handler panicked");
         match self {
             Self::Applivery => applivery::Fault::internal().into_response(),
-            Self::Emporix | Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+            Self::Emporix => emporix::defect(),
+            Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         }
     }
 }

@@ -73,7 +73,9 @@ impl FromRequestParts<Arc<Backend>> for Call {
     async fn from_request_parts(parts: &mut Parts, backend: &Arc<Backend>) -> Result<Self, Fault> {
         let actor = backend.actor(parts).await?;
         let path = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Fault::not_found())?;
-        let part = |name| path.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value);
+        // The path around a nested service may have variable parts of the same name; ours come last.
+        let part =
+            |name| path.iter().filter(|(found, _)| *found == name).last().map_or("", |(_, value)| value);
         let (organization, reference) = (part("organization"), part("id").to_owned());
         if !is_reference(organization) {
             return Err(Fault::not_found());
