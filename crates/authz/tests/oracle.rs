@@ -29,9 +29,11 @@ struct Given {
     links: BTreeSet<(usize, usize)>,
     /// Organization, user, role, app.
     grants: BTreeSet<(usize, usize, usize, Option<usize>)>,
-    /// Organization, user, app, permission, scopes.
-    requests: Vec<(usize, usize, Option<usize>, String, Option<BTreeSet<usize>>)>,
+    requests: Vec<Request>,
 }
+
+/// Organization, user, app, permission, scopes.
+type Request = (usize, usize, Option<usize>, String, Option<BTreeSet<usize>>);
 
 fn permission_text() -> impl Strategy<Value = String> {
     let known = prop::sample::select(permission::ALL.to_vec()).prop_map(str::to_owned);

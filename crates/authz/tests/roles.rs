@@ -142,17 +142,18 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
         ("appm:publish", all(&[&["mad.application.lifecycle.submit"], REVIEW, PUBLISH, LISTINGS])),
         (
             "appm:administration",
-            all(&[
-                GRANTS_AND_GROUPS,
-                SEE_ORGANIZATION,
-                ORGANIZATION_CREATE,
-                &[
-                    "base.organization.management.update",
-                    "base.organization.event.list",
-                    "mad.store.management.create",
-                    "mad.store.management.get",
-                ],
-            ]),
+            vec![
+                "base.organization.management.get",
+                "base.organization.management.update",
+                "base.organization.event.list",
+                "base.people.group.create",
+                "base.people.group.list",
+                "base.people.group.update",
+                "base.people.group.remove",
+                "base.people.organizationCollaborator.list",
+                "mad.store.management.create",
+                "mad.store.management.get",
+            ],
         ),
         ("appm:subscribe", MEMBER.to_vec()),
     ]
@@ -208,9 +209,14 @@ async fn each_scope_allows_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn no_role_but_the_organizations_own_can_give_roles() {
+async fn no_role_but_the_organizations_own_and_no_scope_can_give_roles() {
     for (role, allowed) in roles() {
         let may = allowed.concat().contains(&permission::GRANT_CREATE);
         assert_eq!(may, matches!(role, "org.owner" | "org.admin"), "{role}");
+    }
+    for (scope, allowed) in scopes() {
+        for giving in [permission::GRANT_CREATE, permission::GRANT_REMOVE, permission::ORGANIZATION_CREATE] {
+            assert!(!allowed.contains(&giving), "{scope}");
+        }
     }
 }
