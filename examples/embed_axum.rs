@@ -1,0 +1,54 @@
+//! A depot inside an axum application that has routes and state of its own.
+//!
+//! `cargo run --example embed_axum` sends itself one request and ends; with `-- --listen 127.0.0.1:3000` it serves.
+
+#![allow(clippy::print_stdout)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use appdepot::authenticate::{AccessToken, Authenticator};
+use appdepot::authorize::Actor;
+use appdepot::error::CredentialFault;
+use appdepot::{Depot, Error, ErrorKind, Result, http::Service};
+use axum::{Router, body::Body, extract::State, http::Request, routing::get};
+use tower::ServiceExt as _;
+
+/// Lets callers in the way the application around does; here, with one fixed token.
+#[derive(Debug)]
+struct House;
+
+#[async_trait::async_trait]
+impl Authenticator for House {
+    async fn authenticate(&self, token: &str) -> Result<Actor> {
+        let known = token == "let-me-in";
+        known.then(|| Actor::system("house")).ok_or(Error::unauthenticated(CredentialFault::Bad))
+    }
+    async fn grant(&self, _: &str, _: &str, _: Option<BTreeSet<String>>) -> Result<AccessToken> {
+        Err(Error::new(ErrorKind::Unsupported, "tokens are made elsewhere"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let depot = Depot::builder().build();
+    depot.create_organization(&Actor::system("start"), "acme", "Acme Corp.").await?;
+    let service = Service::builder(depot, Arc::new(House)).public_url("http://localhost:3000/depot").build();
+    let app = Router::new()
+        .route("/hello", get(async |State(name): State<&'static str>| format!("hello {name}")))
+        .nest("/depot", service.router())
+        .with_state("world");
+
+    if let Some(address) = std::env::args().skip_while(|argument| argument != "--listen").nth(1) {
+        println!("listening on http://{address}");
+        return Ok(axum::serve(tokio::net::TcpListener::bind(address).await?, app).await?);
+    }
+    let request = Request::get("/depot/v1/organizations/acme/mdm/assets")
+        .header("authorization", "Bearer let-me-in")
+        .body(Body::empty())?;
+    let response = app.oneshot(request).await?;
+    println!("{}", response.status());
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+    println!("{}", String::from_utf8_lossy(&body));
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! A depot as a server that needs nothing: `cargo run --release --example server`, and `--help` for its flags.
+//!
+//! `config` reads flags and environment, `setup` opens the backends and makes what the first start makes, `serve`
+//! accepts connections. To embed a depot into a program of your own, start from `setup`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod config;
+mod serve;
+mod setup;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appdepot::Depot;
+use appdepot::authz::Keys;
+use appdepot::http::Service;
+use tokio::net::TcpListener;
+
+use crate::config::{Command, Config};
+use crate::serve::Signals;
+
+/// How often interrupted uploads and removals are looked for, and expired tokens forgotten.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How many expired tokens are forgotten at a time.
+const PURGE_TOKENS: u32 = 1_000;
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = match config::read() {
+        Ok(Command::Serve(config)) => config,
+        Ok(Command::Help) => {
+            say(config::HELP.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(*config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Outcome {
+    if config.sign_in_given {
+        eprintln!(
+            "notice: --admin-email and --admin-password are ignored; there is no sign-in by password yet"
+        );
+    }
+    let listen = &config.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("--listen {listen}: {error}"))?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        eprintln!(
+            "notice: {address} can be reached from outside, and nothing is encrypted; put TLS in front"
+        );
+    }
+    let opened = setup::open(&config).await?;
+    let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
+    let service =
+        Service::builder(opened.depot.clone(), Arc::clone(&opened.keys) as _).public_url(&public_url).build();
+    let signals = Signals::install()?;
+
+    say(&format!("listening on http://{address}"));
+    if let Some(news) = &opened.news {
+        say(&news.to_string());
+    }
+    let upkeep = tokio::spawn(upkeep(opened.depot, opened.keys));
+    serve::serve(listener, service, signals).await;
+    upkeep.abort();
+    Ok(())
+}
+
+async fn upkeep(depot: Depot, keys: Arc<Keys>) {
+    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(error) = depot.sweep().await {
+            eprintln!("sweep: {error}");
+        }
+        if let Err(error) = keys.purge(PURGE_TOKENS).await {
+            eprintln!("expired tokens: {error}");
+        }
+    }
+}
+
+/// Prints a line; whoever read the output may be gone by now, which is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,104 @@
+//! Accepting connections until told to stop, and then letting them finish.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use appdepot::http::Service;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long a client may take for the headers of a request, and how long it may be silent between two.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of the headers of a request.
+const HEADER_BYTES: usize = 64 * 1024;
+/// How long running requests may go on after the signal to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `signals` say to stop, then lets running requests finish.
+pub(crate) async fn serve(listener: TcpListener, service: Service, mut signals: Signals) {
+    let mut server = Builder::new(TokioExecutor::new()).http1_only();
+    server
+        .http1()
+        // Without a timer the timeout would do nothing.
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_BYTES);
+    let running = GracefulShutdown::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(_) => {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = signals.stop() => break,
+        };
+        // Small answers should not wait for more to come.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(WithPeer { service: service.clone(), peer });
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = running.watch(connection);
+        // What goes wrong on a connection concerns nobody but its client.
+        tokio::spawn(async move { connection.await.ok() });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, running.shutdown()).await;
+}
+
+/// The signals that stop the server.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From now on these signals no longer kill the process.
+    pub(crate) fn install() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Tells the service who is calling; it goes into the audit trail.
+#[derive(Clone)]
+struct WithPeer {
+    service: Service,
+    peer: SocketAddr,
+}
+
+impl<B> tower::Service<Request<B>> for WithPeer
+where
+    Service: tower::Service<Request<B>, Error = Infallible>,
+{
+    type Response = <Service as tower::Service<Request<B>>>::Response;
+    type Error = Infallible;
+    type Future = <Service as tower::Service<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.service.call(request)
+    }
+}

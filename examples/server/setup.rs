@@ -1,0 +1,204 @@
+//! Backends, the depot over them, and what the first start makes: an organization, its administrator's key, and
+//! a storage provider for edge runners.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use appdepot::authorize::{Actor, Subject};
+use appdepot::authz::{CasbinAuthorizer, Keys, NewKey};
+use appdepot::blobs::BlobStore;
+use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, Stored};
+use appdepot::metadata::Extractor;
+use appdepot::query::{Field, Op, Query};
+use appdepot::records::RecordStore;
+use appdepot::storage::{Durability, OpendalBlobs, PoolOptions, PostgresRecords, SqliteRecords};
+use appdepot::{Depot, ErrorKind};
+use sha2::{Digest as _, Sha256};
+
+use crate::Outcome;
+use crate::config::{AdminKey, Blobs, Config, Database};
+
+/// What the edge provider is called.
+const EDGE_PROVIDER: &str = "default-edge";
+
+/// A depot that is ready to serve.
+pub(crate) struct Opened {
+    /// The depot.
+    pub(crate) depot: Depot,
+    /// Who may call.
+    pub(crate) keys: Arc<Keys>,
+    /// What the first start made.
+    pub(crate) news: Option<News>,
+}
+
+/// What is told once, at the first start.
+pub(crate) struct News {
+    organization: Stored<Organization>,
+    /// The generated key; `None` when the operator chose one.
+    admin_key: Option<String>,
+    edge: StorageProvider,
+    edge_directory: PathBuf,
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "organization {} {}", self.organization.slug, self.organization.id)?;
+        if let Some(key) = &self.admin_key {
+            writeln!(f, "admin key {key}")?;
+            writeln!(
+                f,
+                "  shown only now; the whole text is the bearer token, and before and after the dot are"
+            )?;
+            writeln!(f, "  the client_id and client_secret of POST /oauth/token")?;
+        }
+        write!(f, "storage provider {} {} {}", self.edge.name, self.edge.id, self.edge_directory.display())?;
+        write!(f, "\n  files put there can be registered with bucket {}", self.edge.bucket)
+    }
+}
+
+/// Opens the backends and makes what is missing.
+pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
+    create_private(&config.data)?;
+    let durability = if config.flush { Durability::Full } else { Durability::Os };
+    let records = open_records(config, durability).await?;
+    let blobs = open_blobs(config, durability)?;
+    let keys = Arc::new(Keys::new(Arc::clone(&records)));
+    let authorizer = Arc::new(CasbinAuthorizer::new(Arc::clone(&records)));
+    let inspector = Arc::new(Extractor::default());
+    let builder = || {
+        Depot::builder()
+            .records(Arc::clone(&records))
+            .blobs(Arc::clone(&blobs))
+            .authorizer(Arc::clone(&authorizer) as _)
+            .inspector(Arc::clone(&inspector) as _)
+    };
+
+    // A storage provider belongs to an organization, so a depot without one has to make that first.
+    let organization = organization(&builder().build(), &config.organization).await?;
+    let (edge, edge_directory) = edge_provider(config, &organization);
+    create_private(&edge_directory)?;
+    let objects = Arc::new(OpendalBlobs::directory(&edge_directory, Durability::Os)?);
+    let depot = builder().provider(edge.clone(), objects).build();
+
+    let admin_key = administrator(&depot, &keys, &organization, config.admin_key.as_ref()).await?;
+    let news = match admin_key {
+        Admin::There => None,
+        Admin::Chosen => Some(None),
+        Admin::Generated(key) => Some(Some(key)),
+    };
+    let news = news.map(|admin_key| News { organization, admin_key, edge, edge_directory });
+    Ok(Opened { depot, keys, news })
+}
+
+async fn open_records(config: &Config, durability: Durability) -> Outcome<Arc<dyn RecordStore>> {
+    Ok(match &config.database {
+        Database::Sqlite => {
+            let path = config.data.join("records.sqlite");
+            Arc::new(
+                SqliteRecords::open(path, durability).await.map_err(|error| explain("database", &error))?,
+            )
+        }
+        Database::Postgres(url) => {
+            let records = PostgresRecords::connect(url.reveal(), PoolOptions::default()).await;
+            Arc::new(records.map_err(|error| explain("--database", &error))?)
+        }
+    })
+}
+
+fn open_blobs(config: &Config, durability: Durability) -> Outcome<Arc<dyn BlobStore>> {
+    match &config.blobs {
+        Blobs::Files => Ok(Arc::new(OpendalBlobs::directory(config.data.join("files"), durability)?)),
+        Blobs::Memory => Ok(Arc::new(OpendalBlobs::memory()?)),
+        #[cfg(feature = "s3")]
+        Blobs::S3 { bucket, endpoint, region } => {
+            let config = appdepot::storage::S3Config {
+                bucket: bucket.clone(),
+                endpoint: endpoint.clone(),
+                region: region.clone(),
+                ..Default::default()
+            };
+            Ok(Arc::new(OpendalBlobs::s3(config)?))
+        }
+        #[cfg(not(feature = "s3"))]
+        Blobs::S3 { .. } => {
+            Err("--blobs: this server was built without S3; build it with --features s3".into())
+        }
+    }
+}
+
+async fn organization(depot: &Depot, slug: &str) -> Outcome<Stored<Organization>> {
+    let system = Actor::system("server");
+    match depot.organization(&system, slug).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let made = depot.create_organization(&system, slug, slug).await;
+            Ok(made.map_err(|error| format!("--organization {slug}: {error}"))?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// A directory of the organization below the data directory. Its id is made of the organization's, so it stays
+/// the same without being kept anywhere.
+fn edge_provider(config: &Config, organization: &Stored<Organization>) -> (StorageProvider, PathBuf) {
+    let digest = Sha256::digest(format!("{EDGE_PROVIDER}/{}", organization.id));
+    let mut id = [0; 12];
+    id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    let provider = StorageProvider {
+        id: Id::from_bytes(id),
+        organization: organization.id,
+        name: EDGE_PROVIDER.to_owned(),
+        region: "local".to_owned(),
+        bucket: organization.slug.clone(),
+    };
+    (provider, config.data.join("edge").join(&organization.slug))
+}
+
+enum Admin {
+    There,
+    Chosen,
+    Generated(String),
+}
+
+/// Makes sure that somebody owns the organization.
+async fn administrator(
+    depot: &Depot,
+    keys: &Keys,
+    organization: &Stored<Organization>,
+    chosen: Option<&AdminKey>,
+) -> Outcome<Admin> {
+    let system = Actor::system("server");
+    let owners =
+        Query::of::<Grant>(organization.id).filter(Field::parse("role")?, Op::Eq(Role::OWNER.into()));
+    let owned = !depot.grants(&system, owners.limit(1)).await?.items.is_empty();
+    let new = NewKey::new(organization.id, "administrator");
+    let (subject, made) = match chosen {
+        Some(key) => {
+            let text = format!("{}.{}", key.id, key.secret.reveal());
+            let id = keys.import(&text, &new).await.map_err(|error| format!("--admin-key: {error}"))?;
+            (Subject::key(&id)?, if owned { Admin::There } else { Admin::Chosen })
+        }
+        None if owned => return Ok(Admin::There),
+        None => {
+            let key = keys.create(&new).await?;
+            (key.subject, Admin::Generated(key.text))
+        }
+    };
+    depot.grant(&system, organization.id, subject, Role::parse(Role::OWNER)?, None).await?;
+    Ok(made)
+}
+
+/// Makes a directory that only this user can read.
+fn create_private(path: &Path) -> Outcome {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    Ok(made.map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// The error with its cause: the operator may know both.
+fn explain(what: &str, error: &appdepot::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{what}: {error}: {cause}"),
+        None => format!("{what}: {error}"),
+    }
+}
