@@ -12,7 +12,9 @@ use appdepot::authorize::{Actor, Subject};
 use appdepot::authz::CasbinAuthorizer;
 use appdepot::blobs::ByteRange;
 use appdepot::depot::{Depot, NewApp, NewAsset, NewFile, NewListing, NewRelease};
-use appdepot::domain::{App, Audience, EventFilter, Id, Listing, Organization, Release, Role, Stored, Visibility};
+use appdepot::domain::{
+    App, Audience, EventFilter, Id, Listing, Organization, Release, Role, Stored, Visibility,
+};
 use appdepot::inspect::Package;
 use appdepot::lifecycle::Verb;
 use appdepot::metadata::Extractor;
@@ -27,9 +29,9 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 #[tokio::main]
 async fn main() -> Outcome {
     let started = Instant::now();
-    let path = std::env::args().nth(1).unwrap_or_else(|| {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/field-notes.apk").to_owned()
-    });
+    let path = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/field-notes.apk").to_owned());
     let bytes = Bytes::from(std::fs::read(&path)?);
     let folder = tempfile::tempdir()?;
 
@@ -82,7 +84,14 @@ async fn main() -> Outcome {
         };
         say(who, format!("sees {names:?} and {installs}"));
     }
-    say("offer", format!("{:?} on {}", listing.slug, listing.offers.first().map_or("nothing", |o| o.platform.as_str())));
+    say(
+        "offer",
+        format!(
+            "{:?} on {}",
+            listing.slug,
+            listing.offers.first().map_or("nothing", |o| o.platform.as_str())
+        ),
+    );
 
     heading("Installed by ada");
     let ticket = depot.ticket(&people.ada, acme, id).await?;
@@ -178,7 +187,10 @@ fn show(package: &Package) {
     say("version", format!("{} ({})", text(&package.version), text(&package.version_code)));
     say("label", text(&package.name));
     say("in languages", detail("localizedLabels"));
-    say("android", format!("at least API {}, made for {}", text(&package.min_os), detail("targetSdkVersion")));
+    say(
+        "android",
+        format!("at least API {}, made for {}", text(&package.min_os), detail("targetSdkVersion")),
+    );
     say("architectures", package.architectures.join(", "));
     say("permissions", detail("permissions"));
     say("starts with", detail("launchable"));
