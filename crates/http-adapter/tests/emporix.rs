@@ -1,0 +1,283 @@
+//! The Emporix dialect over a depot in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod support;
+
+use appdepot_core::authorize::Actor;
+use appdepot_core::domain::{Asset, Blob};
+use appdepot_core::query::Query;
+use appdepot_http::Service;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use support::World;
+use tower::ServiceExt as _;
+
+/// Every golden file of this dialect.
+const CASES: &[&str] = &[
+    "bad_request",
+    "conflict",
+    "create_blob",
+    "create_blob_file_first",
+    "create_link",
+    "delete",
+    "download_link",
+    "download_private",
+    "download_public",
+    "failures",
+    "forbidden",
+    "list",
+    "list_query",
+    "mixins",
+    "not_found",
+    "too_large",
+    "token",
+    "unauthenticated",
+    "update_blob",
+    "update_link",
+];
+
+#[tokio::test]
+async fn golden() {
+    support::golden::run_folder("emporix", CASES, async || World::new().await.service()).await;
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Bytes,
+}
+
+async fn send(service: &Service, request: Request<Body>) -> Answer {
+    let (parts, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+fn request(method: &str, path: &str, token: &str) -> http::request::Builder {
+    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"))
+}
+
+fn form(file: &str) -> String {
+    format!(
+        "--X\r\nContent-Disposition: form-data; name=\"body\"\r\n\r\n{{\"type\":\"BLOB\",\"access\":\"PRIVATE\"}}\r\n--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n{file}\r\n--X--\r\n"
+    )
+}
+
+fn upload(path: &str, token: &str, body: impl Into<Body>) -> Request<Body> {
+    let builder = request("POST", path, token).header("content-type", "multipart/form-data; boundary=X");
+    builder.body(body.into()).unwrap()
+}
+
+async fn created(service: &Service, token: &str, tenant: &str) -> String {
+    let answer = send(service, upload(&format!("/media/{tenant}/assets"), token, form("bytes"))).await;
+    assert_eq!(answer.status, 201);
+    let json: Value = serde_json::from_slice(&answer.body).unwrap();
+    json["id"].as_str().unwrap().to_owned()
+}
+
+/// Neither record nor bytes of anything are there.
+async fn assert_clean(world: &World) {
+    assert!(world.blobs.keys().is_empty(), "{:?}", world.blobs.keys());
+    let system = Actor::system("test");
+    assert!(world.depot.assets(&system, Query::of::<Asset>(world.acme)).await.unwrap().items.is_empty());
+    let _: Option<Blob> = None;
+}
+
+#[tokio::test]
+async fn an_upload_that_is_too_large_leaves_nothing() {
+    let world = World::new().await;
+    let service = world.service();
+    let exact = "x".repeat(10 * 1024 * 1024);
+    let over = format!("{exact}y");
+    let first = |file: &str| {
+        let body = "--X\r\nContent-Disposition: form-data; name=\"body\"\r\n\r\n{\"type\":\"BLOB\",\"access\":\"PRIVATE\"}\r\n";
+        format!(
+            "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{file}\r\n{body}--X--"
+        )
+    };
+    for body in [form(&over), first(&over)] {
+        let answer = send(&service, upload("/media/acme/assets", "manage", body)).await;
+        assert_eq!(answer.status, 413);
+        assert!(String::from_utf8_lossy(&answer.body).contains("The part named [file] exceeds"));
+        assert_clean(&world).await;
+    }
+    for body in [form(&exact), first(&exact)] {
+        assert_eq!(send(&service, upload("/media/acme/assets", "manage", body)).await.status, 201);
+    }
+    assert_eq!(world.blobs.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn an_announced_length_that_is_too_large_is_refused_unread() {
+    let service = World::new().await.service();
+    let body =
+        Body::from_stream(futures::stream::poll_fn(|_| -> std::task::Poll<Option<std::io::Result<Bytes>>> {
+            panic!("the body was read")
+        }));
+    let mut request = upload("/media/acme/assets", "manage", body);
+    request.headers_mut().insert("content-length", "1099511627776".parse().unwrap());
+    assert_eq!(send(&service, request).await.status, 413);
+}
+
+#[tokio::test]
+async fn a_form_that_breaks_off_leaves_nothing() {
+    let world = World::new().await;
+    let service = world.service();
+    let whole = form("0123456789");
+    for cut in (0..whole.len() - 4).step_by(7) {
+        let answer = send(&service, upload("/media/acme/assets", "manage", whole[..cut].to_owned())).await;
+        assert_eq!(answer.status, 400, "cut at {cut}");
+        assert_clean(&world).await;
+    }
+    // A connection that is lost in the middle of the file.
+    let head = Bytes::from(whole[..whole.len() - 10].to_owned());
+    let lost = [Ok(head), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
+    let body = Body::from_stream(futures::stream::iter(lost));
+    assert_eq!(send(&service, upload("/media/acme/assets", "manage", body)).await.status, 400);
+    assert_clean(&world).await;
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_leaves_nothing() {
+    let world = World::new().await;
+    let service = world.service();
+    let whole = form("0123456789");
+    let head = Bytes::from(whole[..whole.len() - 10].to_owned());
+    let (lost, gone) = futures::channel::oneshot::channel::<()>();
+    let stream = futures::stream::unfold((Some(head), Some(gone)), async |(head, gone)| match head {
+        Some(head) => Some((Ok(head), (None, gone))),
+        None => {
+            let _ = gone?.await;
+            Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)), (None, None)))
+        }
+    });
+    let body = Body::from_stream(stream);
+    let mut answer = Box::pin(service.clone().oneshot(upload("/media/acme/assets", "manage", body)));
+    // Let the handler run until it waits for the rest, then drop it as a server does.
+    for _ in 0..50 {
+        assert!(futures::poll!(&mut answer).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(answer);
+    drop(lost);
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_clean(&world).await;
+}
+
+#[tokio::test]
+async fn another_tenants_asset_is_as_unknown_as_any() {
+    let world = World::new().await;
+    let service = world.service();
+    let theirs = created(&service, "rita", "rival").await;
+    let unknown = "0123456789abcdef01234567";
+    for (method, rest) in [("GET", ""), ("GET", "/download"), ("DELETE", ""), ("PUT", "")] {
+        let mut answers = Vec::new();
+        for id in [theirs.as_str(), unknown] {
+            let path = format!("/media/acme/assets/{id}{rest}");
+            let builder = request(method, &path, "ada").header("content-type", "application/json");
+            let answer = send(&service, builder.body(Body::from("{}")).unwrap()).await;
+            answers.push((answer.status, format!("{:?}", answer.headers), answer.body));
+        }
+        assert_eq!(answers[0], answers[1], "{method} {rest}");
+    }
+    // And their tenant is as unknown as one that is not there.
+    let mut answers = Vec::new();
+    for tenant in ["rival", "nobody"] {
+        let path = format!("/media/{tenant}/assets/{theirs}");
+        let answer = send(&service, request("GET", &path, "ada").body(Body::empty()).unwrap()).await;
+        answers.push((answer.status, format!("{:?}", answer.headers), answer.body));
+    }
+    assert_eq!(answers[0], answers[1]);
+    let path = format!("/media/rival/assets/{theirs}");
+    let answer = send(&service, request("GET", &path, "rita").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn paths_stay_where_they_are() {
+    let service = World::new().await.service();
+    for path in [
+        "/media/acme/assets/..",
+        "/media/acme/assets/%2e%2e",
+        "/media/acme/assets/..%2f..%2fetc%2fpasswd",
+        "/media/acme/assets/%2e%2e%2f/download",
+        "/media/acme/assets/%00",
+        "/media/acme/assets/%ff",
+        "/media/acme/public/..%2f",
+        "/media/acme/assets/../assets",
+        "/media//assets",
+        "/media",
+        "/media/",
+        "/oauth",
+        "/oauth/",
+    ] {
+        let answer = send(&service, request("GET", path, "ada").body(Body::empty()).unwrap()).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {}", answer.status);
+        let json: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(json["code"], answer.status.as_u16(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_body_is_a_defect() {
+    let world = World::new().await;
+    let service = world.service();
+    let deep = format!("{{\"type\":\"LINK\",\"mixins\":{}", "[".repeat(100_000));
+    let many: String = (0..50_000).map(|n| format!("\"k{n}\":1,")).collect();
+    let many = format!("{{{many}\"type\":\"LINK\"}}");
+    let bodies = [
+        "",
+        "null",
+        "[]",
+        "{",
+        "\"x\"",
+        "{\"type\":\"LINK\",\"type\":\"BLOB\"}",
+        "{\"type\":\"\\ud800\"}",
+        "{\"type\":\"LINK\",\"access\":\"PUBLIC\",\"url\":\"http://a/\\u0000\"}",
+        "{\"metadata\":{\"version\":1e999999999}}",
+        "{\"metadata\":{\"version\":-1}}",
+        "{\"metadata\":{\"version\":1.5}}",
+        "{\"refIds\":{}}",
+        &deep,
+        &many,
+    ];
+    for body in bodies {
+        for (method, path) in [("POST", "/media/acme/assets"), ("POST", "/oauth/token")] {
+            let builder = request(method, path, "ada").header("content-type", "application/json");
+            let answer = send(&service, builder.body(Body::from(body.to_owned())).unwrap()).await;
+            assert!(matches!(answer.status.as_u16(), 400 | 413), "{body:.60}: {}", answer.status);
+        }
+        let form = form("x").replace("{\"type\":\"BLOB\",\"access\":\"PRIVATE\"}", body);
+        let answer = send(&service, upload("/media/acme/assets", "ada", form)).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 413), "{body:.60}: {}", answer.status);
+    }
+    assert_clean(&world).await;
+}
+
+#[tokio::test]
+async fn nothing_secret_is_said() {
+    let service = World::new().await.service();
+    for token in ["unavailable", "broken"] {
+        let answer =
+            send(&service, request("GET", "/media/acme/assets", token).body(Body::empty()).unwrap()).await;
+        assert!(answer.status.is_server_error());
+        assert!(!String::from_utf8_lossy(&answer.body).contains("secret-source"));
+    }
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get() {
+    let service = World::new().await.service();
+    let id = created(&service, "manage", "acme").await;
+    let path = format!("/media/acme/assets/{id}/download");
+    let get = send(&service, request("GET", &path, "read").body(Body::empty()).unwrap()).await;
+    let head = send(&service, request("HEAD", &path, "read").body(Body::empty()).unwrap()).await;
+    assert_eq!((get.status, &get.body[..]), (StatusCode::OK, &b"bytes"[..]));
+    assert_eq!((head.status, &head.body[..]), (StatusCode::OK, &b""[..]));
+    assert_eq!(get.headers, head.headers);
+}
