@@ -3,7 +3,8 @@
 use appdepot_core::error::{CredentialFault, Detail, Error, ErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 /// A failed answer.
@@ -41,6 +42,9 @@ const TOO_LARGE: u16 = 5913;
 const MEDIA_TYPE: u16 = 5915;
 const INTERNAL: u16 = 5950;
 const UNAVAILABLE: u16 = 5953;
+
+/// When to try again after 503, in seconds.
+const RETRY_SECONDS: &str = "2";
 
 impl Fault {
     fn new(status: StatusCode, code: u16, message: impl Into<String>) -> Self {
@@ -124,6 +128,16 @@ impl From<Error> for Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let body = json!({ "status": false, "error": { "code": self.code, "message": self.message } });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            }
+            _ => {}
+        }
+        response
     }
 }

@@ -1,6 +1,5 @@
 //! The operations: each reads the wire, makes a call or two of the depot, and writes the wire.
 
-use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use appdepot_core::authorize::Actor;
@@ -36,6 +35,9 @@ use crate::wire::{self, FilePart, Form, Part, form, json, page};
 const PAGE_SIZE: u64 = 20;
 /// The most items of a page; larger wishes get this.
 const PAGE_SIZE_LIMIT: u64 = appdepot_core::query::PAGE_LIMIT as u64;
+
+/// What a form may have beside its file, in bytes.
+const FORM_ALLOWANCE: u64 = 1 << 20;
 
 type Answered = Result<Response, Fault>;
 
@@ -113,6 +115,10 @@ async fn add_edge_asset(call: Call, body: Body) -> Answered {
 
 async fn add_asset(call: Call, body: Body) -> Answered {
     let Call { backend, actor, organization, headers, .. } = call;
+    let largest = backend.depot.limits().upload_bytes;
+    if http_body::Body::size_hint(&body).lower() > largest.saturating_add(FORM_ALLOWANCE) {
+        return Err(Error::too_large(largest).into());
+    }
     let mut form = Form::new(&headers, body).map_err(Fault::wire)?;
     let mut details = Details::default();
     let file = loop {
@@ -120,37 +126,28 @@ async fn add_asset(call: Call, body: Body) -> Answered {
             None => return Err(Fault::no_file()),
             Some(Part::Text { name, value }) => details.set(&name, &value)?,
             Some(Part::File(file)) if file.name == "file" => break file,
-            Some(Part::File(file)) => drop(file),
+            Some(Part::File(_)) => {}
         }
     };
     if file.file_name.is_empty() {
         return Err(Fault::no_file());
     }
     let extension = words::extension(&file.file_name).ok_or_else(Fault::extension)?;
-    let declared = Arc::new(Mutex::new(details.apk.take()));
-    let late = Arc::new(Mutex::new(Late::default()));
-    let (new, _) = described(details, extension);
-    let accept: Accept = {
-        let (late, declared) = (Arc::clone(&late), Arc::clone(&declared));
-        Box::new(move |file| {
-            let late = lock(&late).details.apk.take();
-            let declared = late.or_else(|| lock(&declared).take());
-            check(extension, declared.as_ref(), file)
-        })
-    };
+    let (new, accept) = described(details, extension);
     let new_file = NewFile {
         file_name: file.file_name.clone(),
         media_type: file.media_type.clone(),
         limit: None,
         accept: Some(accept),
     };
+    let late = Arc::new(Mutex::new(Late::default()));
     let stream = then_rest(file, form, Arc::clone(&late));
     // Runs to its end also when the client goes away, so that it can clean up after itself.
     let work = {
         let (backend, actor, late) = (Arc::clone(&backend), actor.clone(), Arc::clone(&late));
         async move {
             let stored = backend.depot.upload(&actor, organization.id, new, new_file, stream).await?;
-            let change = std::mem::take(&mut *lock(&late)).details.into_change();
+            let change = std::mem::take(&mut lock(&late).details).into_change();
             if change == AssetChange::default() {
                 return Ok(stored);
             }
@@ -632,10 +629,10 @@ fn application(stored: &Stored<App>, providers: &[StorageProvider], grants: &[Gr
 
 /// The strongest documented role that the actor has on the app.
 fn role(app: Id<App>, grants: &[Grant]) -> &'static str {
-    let here = grants.iter().filter(|grant| grant.app.is_none_or(|only| only == app));
-    let rank = |grant: &Grant| words::ROLES.iter().rposition(|role| *role == grant.role.as_str());
-    let best = here.filter_map(rank).max_by_key(|rank| Reverse(*rank));
-    best.and_then(|rank| words::ROLES.get(rank)).copied().unwrap_or("unknown")
+    let has = |role: &str| {
+        grants.iter().any(|grant| grant.role.as_str() == role && grant.app.is_none_or(|only| only == app))
+    };
+    words::ROLES.into_iter().find(|role| has(role)).unwrap_or("unknown")
 }
 
 /// What the lock guards is replaced in one step, so it is whole even after a panic.

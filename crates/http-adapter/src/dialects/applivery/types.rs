@@ -127,7 +127,6 @@ impl Details {
         }
         let json = match name {
             "segmentId" => value.parse::<u64>().map_or_else(|_| value.into(), Value::from),
-            "config" => serde_json::from_str(value).map_err(|_| Fault::validation("config: must be JSON"))?,
             "name" | "description" | "exposeToChildren" => value.into(),
             _ => return Ok(()),
         };
@@ -136,7 +135,6 @@ impl Details {
         self.description = one.description.or_else(|| self.description.take());
         self.segment = one.segment.or(self.segment);
         self.expose = one.expose.or(self.expose);
-        self.apk = one.apk.or_else(|| self.apk.take());
         Ok(())
     }
 }

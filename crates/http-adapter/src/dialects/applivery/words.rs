@@ -88,7 +88,7 @@ pub(super) const SUB_TYPES: [&str; 4] = ["windows", "macos", "ios", "android"];
 /// The values of `notificationLanguage`. `ge` is an older spelling of `de` that clients still send.
 pub(super) const LANGUAGES: [&str; 8] = ["es", "en", "fr", "de", "it", "zh", "pt", "ru"];
 
-/// The roles that `security.role` may name.
+/// The roles that `security.role` may name, the strongest first.
 pub(super) const ROLES: [&str; 8] = [
     "org.owner",
     "org.admin",
