@@ -190,7 +190,17 @@ fn bench(dir: &Path) -> io::Result<()> {
     println!("microseconds to open a file and read everything, warm cache, one thread: {}", dir.display());
     println!(
         "{:<12}{:>7}{:>9}{:>11}{:>9}{:>10}{:>10}{:>10}{:>10}{:>11}{:>8}",
-        "kind", "files", "packages", "files/s", "MB/s", "min", "geo min", "median", "max", "read/file", "reads"
+        "kind",
+        "files",
+        "packages",
+        "files/s",
+        "MB/s",
+        "min",
+        "geo min",
+        "median",
+        "max",
+        "read/file",
+        "reads"
     );
     for (name, mut kind) in kinds {
         let files = kind.medians.len().max(1) as f64;

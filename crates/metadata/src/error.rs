@@ -127,6 +127,8 @@ anomalies! {
     ControlCharacter => "control-character",
     /// Two entries carry one name.
     DuplicateEntry => "duplicate-entry",
+    /// A signing block holds two signatures of one scheme; the first was read, as Android does.
+    DuplicateSignature => "duplicate-signature",
     /// The archive comment holds what looks like another end record.
     EndRecordInComment => "end-record-in-comment",
     /// An entry is marked as encrypted and is not.

@@ -61,7 +61,13 @@ pub struct Limits {
 impl Limits {
     /// The defaults for a source where each read is a request: fewer and larger reads.
     pub fn remote() -> Self {
-        Self { head_bytes: 16 << 10, tail_bytes: 64 << 10, window_bytes: 64 << 10, whole_bytes: 512 << 10, ..Self::default() }
+        Self {
+            head_bytes: 16 << 10,
+            tail_bytes: 64 << 10,
+            window_bytes: 64 << 10,
+            whole_bytes: 512 << 10,
+            ..Self::default()
+        }
     }
 }
 

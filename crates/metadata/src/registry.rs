@@ -99,10 +99,9 @@ impl Registry {
     /// The formats whose files carry this name extension.
     fn hinted(&self, hint: &Hint) -> Option<&dyn Format> {
         let (_, extension) = hint.file_name.as_deref()?.rsplit_once('.')?;
-        let named = |format: &&Box<dyn Format>| {
+        self.formats.iter().map(AsRef::as_ref).find(|format| {
             format.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
-        };
-        self.formats.iter().find(named).map(AsRef::as_ref)
+        })
     }
 
     /// The format the content speaks for, and whether another one is as certain.
@@ -176,7 +175,8 @@ impl Extractor {
     pub fn inspect_file(&self, path: impl AsRef<std::path::Path>) -> std::io::Result<Inspection> {
         let path = path.as_ref();
         let source = FileSource::open(path)?;
-        let hint = path.file_name().map_or_else(Hint::default, |name| Hint::file_name(name.to_string_lossy()));
+        let hint =
+            path.file_name().map_or_else(Hint::default, |name| Hint::file_name(name.to_string_lossy()));
         Ok(self.inspect_ready(&source, &hint))
     }
 
@@ -210,10 +210,12 @@ impl Extractor {
                 return (inspect::Format::Unknown, Err(problem));
             }
         } else if hinted.is_some() && !as_named {
-            input.reader.refuse(Code::TypeMismatch.problem(format!(
-                "the content is {}, which the name does not say",
-                format.name().as_str()
-            )));
+            input.reader.refuse(
+                Code::TypeMismatch.problem(format!(
+                    "the content is {}, which the name does not say",
+                    format.name().as_str()
+                )),
+            );
         }
         (format.name(), format.read(input).await.map(Some))
     }
@@ -227,11 +229,16 @@ fn nothing(hinted: Option<&dyn Format>, input: &Input<'_>) -> Result<Option<Pack
         Some(_) if input.reader.length() < SHORTEST => Err(Code::Truncated.problem("the file is too short")),
         // a reason found in the packing says more than that nothing came of it
         Some(_) if input.reader.refusal().is_some() => Ok(None),
-        Some(format) if format.packing() == input.container.packing() && format.packing() != Packing::Plain => Err(
-            Code::ManifestMissing.problem(format!("an archive without the manifest of {}", format.name().as_str())),
-        ),
-        Some(format) => Err(Code::TypeMismatch
-            .problem(format!("named as {} and of another content", format.name().as_str()))),
+        Some(format)
+            if format.packing() == input.container.packing() && format.packing() != Packing::Plain =>
+        {
+            Err(Code::ManifestMissing
+                .problem(format!("an archive without the manifest of {}", format.name().as_str())))
+        }
+        Some(format) => {
+            Err(Code::TypeMismatch
+                .problem(format!("named as {} and of another content", format.name().as_str())))
+        }
     }
 }
 

@@ -257,7 +257,8 @@ impl Archive {
     /// # Errors
     /// `E_ZIP_AMBIGUOUS` when there are two.
     pub fn unique(&self, name: &[u8]) -> Result<Option<Entry<'_>>, Problem> {
-        let twice = |at: &usize| Entry::parse(&self.directory, *at).is_some_and(|(entry, _)| entry.name == name);
+        let twice =
+            |at: &usize| Entry::parse(&self.directory, *at).is_some_and(|(entry, _)| entry.name == name);
         if self.duplicates.iter().any(twice) {
             let name = String::from_utf8_lossy(name).into_owned();
             return Err(Code::ZipAmbiguous.problem(format!("two entries are named {name}")));
@@ -283,7 +284,8 @@ impl Archive {
         if entry.has_unknown_method() {
             return self.read_unknown(reader, entry, offset, &data, cap).await;
         }
-        let (content, whole) = if entry.is_stored() { (data, true) } else { inflate(reader, entry, &data, cap)? };
+        let (content, whole) =
+            if entry.is_stored() { (data, true) } else { inflate(reader, entry, &data, cap)? };
         if content.len() as u64 != entry.size || !whole {
             reader.note(Anomaly::SizeMismatch);
             reader.refuse(named(Code::ZipStruct, entry, "has another length than declared"));
@@ -368,7 +370,11 @@ impl Archive {
         }
         let method = field(8);
         if entry.method == STORED && method == DEFLATED {
-            return Err(named(Code::ZipAmbiguous, entry, "is stored by one header and deflated by the other"));
+            return Err(named(
+                Code::ZipAmbiguous,
+                entry,
+                "is stored by one header and deflated by the other",
+            ));
         }
         let sizes = (u32_at(local, 18).unwrap_or(0), u32_at(local, 22).unwrap_or(0));
         let declared = (entry.compressed.min(0xffff_ffff) as u32, entry.size.min(0xffff_ffff) as u32);
@@ -531,7 +537,9 @@ fn end_at(window: &[u8], start: u64, at: usize) -> Option<End> {
 
 /// Reads and checks the central directory; `None` when the end record leads to none.
 async fn read_directory(reader: &mut Reader<'_>, end: &End) -> Result<Option<Archive>, Problem> {
-    if end.u16(4) != 0 && end.u16(4) != 0xffff || end.u16(6) != 0 && end.u16(6) != 0xffff || end.u16(8) != end.u16(10)
+    if end.u16(4) != 0 && end.u16(4) != 0xffff
+        || end.u16(6) != 0 && end.u16(6) != 0xffff
+        || end.u16(8) != end.u16(10)
     {
         return Err(Code::Unsupported.problem("the archive spans several disks"));
     }
@@ -563,11 +571,18 @@ async fn read_directory(reader: &mut Reader<'_>, end: &End) -> Result<Option<Arc
     let mut base = 0;
     let mut directory = reader.bytes(offset, len).await?;
     if gap > 0 && len > 0 {
-        if u32_at(&directory, 0) == Some(CENTRAL) {
-            reader.refuse(Code::ZipStruct.problem("bytes stand between the directory and the end record"));
-        } else {
-            base = gap;
-            directory = reader.bytes(offset + gap, len).await?;
+        let declared_here = u32_at(&directory, 0) == Some(CENTRAL);
+        let shifted = reader.bytes(offset + gap, len).await?;
+        match (declared_here, u32_at(&shifted, 0) == Some(CENTRAL)) {
+            (true, false) => {
+                reader.refuse(Code::ZipStruct.problem("bytes stand between the directory and the end record"));
+            }
+            // Android goes by the offset, most others by what stands before the end record
+            (true, true) => reader.refuse(Code::ZipAmbiguous.problem("two directories fit the end record")),
+            (false, _) => {
+                base = gap;
+                directory = shifted;
+            }
         }
     }
     if len > 0 && u32_at(&directory, 0) != Some(CENTRAL) {
@@ -692,7 +707,9 @@ impl Archive {
         if self.read_to < self.directory.len() && !rest_is_signature {
             reader.refuse(Code::ZipStruct.problem("the central directory holds something that is no record"));
         } else if declared != self.count as u64 {
-            reader.refuse(Code::ZipStruct.problem("the archive declares another number of entries than it has"));
+            reader.refuse(
+                Code::ZipStruct.problem("the archive declares another number of entries than it has"),
+            );
         }
     }
 
@@ -847,7 +864,12 @@ fn checksum(data: &[u8]) -> u32 {
 }
 
 /// Inflates `data` up to `cap` bytes; says whether the stream ended where it should.
-fn inflate(reader: &mut Reader<'_>, entry: &Entry<'_>, data: &[u8], cap: u64) -> Result<(Bytes, bool), Problem> {
+fn inflate(
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    data: &[u8],
+    cap: u64,
+) -> Result<(Bytes, bool), Problem> {
     const FIRST: u64 = 64 << 10;
     let cap = usize::try_from(cap).unwrap_or(usize::MAX);
     // the declared size only chooses the first step

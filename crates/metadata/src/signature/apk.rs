@@ -47,14 +47,19 @@ pub(crate) async fn block(
     let block = reader.bytes(at, 8 + len).await?;
     let same_size = u64_at(&block, 0) == Some(size);
     let pairs = block.get(8..).unwrap_or_default();
-    if !same_size || read_pairs(pairs, signers).is_none() {
-        reader.note(Anomaly::SignatureInvalid);
+    match same_size.then(|| read_pairs(pairs, signers)).flatten() {
+        Some(true) => {}
+        Some(false) => reader.note(Anomaly::DuplicateSignature),
+        None => reader.note(Anomaly::SignatureInvalid),
     }
     Ok(true)
 }
 
-fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<()> {
+/// Reads the first pair of each scheme, as Android does; says whether there was only one of each.
+fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<bool> {
     let mut pairs = Cursor(pairs);
+    let mut seen = Vec::with_capacity(3);
+    let mut once = true;
     while !pairs.is_empty() {
         let len = usize::try_from(pairs.u64()?).ok()?;
         let mut pair = Cursor(pairs.take(len)?);
@@ -64,9 +69,14 @@ fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<()> {
             BLOCK_V31 => "v3.1",
             _ => continue,
         };
+        if seen.contains(&scheme) {
+            once = false;
+            continue;
+        }
+        seen.push(scheme);
         read_signers(pair.0, scheme, signers)?;
     }
-    Some(())
+    Some(once)
 }
 
 /// Every signer's first certificate; the rest of a chain signs nothing here.
@@ -100,7 +110,9 @@ pub(crate) async fn jar(
         let Some(entry) = archive.find(name) else { continue };
         let data = match archive.read(reader, &entry, reader.limits().signature_bytes).await {
             Ok(data) => data,
-            Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => return Err(problem),
+            Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => {
+                return Err(problem);
+            }
             Err(_) => {
                 reader.note(Anomaly::SignatureInvalid);
                 continue;
@@ -152,7 +164,8 @@ mod tests {
         pairs.extend(BLOCK_V3.to_le_bytes());
         pairs.extend(value);
         let mut signers = Signers::default();
-        read_pairs(&pairs, &mut signers).unwrap();
+        assert_eq!(read_pairs(&pairs, &mut signers), Some(true));
+        assert_eq!(read_pairs(&pairs.repeat(2), &mut Signers::default()), Some(false));
         assert!(signers.only("v3"));
         assert_eq!(signers.finish()[0].sha256, super::super::fingerprint(b"leaf"));
         for cut in 1..pairs.len() {

@@ -23,7 +23,8 @@ impl Signers {
 
     /// Whether every certificate was found in `scheme` alone.
     pub(crate) fn only(&self, scheme: &str) -> bool {
-        !self.found.is_empty() && self.found.iter().all(|(_, schemes)| schemes.iter().all(|one| *one == scheme))
+        !self.found.is_empty()
+            && self.found.iter().all(|(_, schemes)| schemes.iter().all(|one| *one == scheme))
     }
 
     /// The fingerprints.
@@ -34,7 +35,10 @@ impl Signers {
         };
         self.found
             .into_iter()
-            .map(|(certificate, schemes)| Signer { sha256: fingerprint(&certificate), schemes: sorted(schemes) })
+            .map(|(certificate, schemes)| Signer {
+                sha256: fingerprint(&certificate),
+                schemes: sorted(schemes),
+            })
             .collect()
     }
 }

@@ -98,7 +98,8 @@ impl Locale {
             return "--_--".to_owned();
         }
         let mut tag = unpack(self.language, b'a');
-        let script: String = self.script.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+        let script: String =
+            self.script.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
         let variant: String =
             self.variant.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
         for part in [script, unpack(self.region, b'0'), variant] {
@@ -127,8 +128,10 @@ impl Config {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let len = (u32_at(bytes, 0)? as usize).min(bytes.len());
         let bytes = bytes.get(..len)?;
-        let pair = |at| slice_at(bytes, at, 2).and_then(|bytes| bytes.first_chunk().copied()).unwrap_or_default();
-        let nonzero = |at, len| slice_at(bytes, at, len).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let pair =
+            |at| slice_at(bytes, at, 2).and_then(|bytes| bytes.first_chunk().copied()).unwrap_or_default();
+        let nonzero =
+            |at, len| slice_at(bytes, at, len).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
         Some(Self {
             locale: Locale {
                 language: pair(8),
@@ -162,8 +165,14 @@ impl Table {
     pub(super) async fn open(reader: &mut Reader<'_>, place: Place) -> Result<Self, Problem> {
         /// Entries looked at in one table at most; a launcher label in every locale takes hundreds.
         const PATIENCE: usize = 200_000;
-        let mut table =
-            Self { place, pool: Pool::default(), pool_at: 0, types: Vec::new(), broken: false, patience: PATIENCE };
+        let mut table = Self {
+            place,
+            pool: Pool::default(),
+            pool_at: 0,
+            types: Vec::new(),
+            broken: false,
+            patience: PATIENCE,
+        };
         let header = table.bytes(reader, 0, CHUNK_HEADER_LEN as usize).await?;
         if u16_at(&header, 0) != Some(CHUNK_TABLE) {
             return Err(broken());
@@ -192,7 +201,9 @@ impl Table {
                 table.pool_at = at;
             } else if kind == CHUNK_PACKAGE {
                 let package = u32_at(&header, 8).unwrap_or(0);
-                table.index_package(reader, package, at + header_len, (at + len).min(end), &mut chunks).await?;
+                table
+                    .index_package(reader, package, at + header_len, (at + len).min(end), &mut chunks)
+                    .await?;
             }
             at += len;
         }
@@ -250,7 +261,11 @@ impl Table {
     ///
     /// # Errors
     /// Errors of reading; what is broken in the table is left out.
-    pub(super) async fn values(&mut self, reader: &mut Reader<'_>, resource: u32) -> Result<Vec<Found>, Problem> {
+    pub(super) async fn values(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: u32,
+    ) -> Result<Vec<Found>, Problem> {
         let [package, kind, high, low] = resource.to_be_bytes();
         let entry = u32::from(u16::from_be_bytes([high, low]));
         let mut found = Vec::new();
@@ -331,7 +346,11 @@ impl Table {
     ///
     /// # Errors
     /// `E_LIMIT_STRING`; errors of reading.
-    pub(super) async fn string(&self, reader: &mut Reader<'_>, index: u32) -> Result<Option<String>, Problem> {
+    pub(super) async fn string(
+        &self,
+        reader: &mut Reader<'_>,
+        index: u32,
+    ) -> Result<Option<String>, Problem> {
         match self.try_string(reader, index).await {
             Err(problem) if Code::Truncated.is(&problem) => Ok(None),
             other => other,

@@ -85,7 +85,8 @@ impl Value {
 
     /// The resource it stands for.
     pub(super) fn reference(self) -> Option<u32> {
-        (matches!(self.kind, Self::REFERENCE | Self::DYNAMIC_REFERENCE) && self.data != 0).then_some(self.data)
+        (matches!(self.kind, Self::REFERENCE | Self::DYNAMIC_REFERENCE) && self.data != 0)
+            .then_some(self.data)
     }
 
     /// The number it is.
@@ -112,7 +113,9 @@ impl<'a> Document<'a> {
             roots: 0,
             max_depth,
             // Android reads on whatever the first type says; the entry bounds the document, not its own size
-            tampered: u16_at(data, 0) != Some(CHUNK_XML) || header != CHUNK_HEADER_LEN || declared > data.len(),
+            tampered: u16_at(data, 0) != Some(CHUNK_XML)
+                || header != CHUNK_HEADER_LEN
+                || declared > data.len(),
             truncated: false,
         })
     }

@@ -163,11 +163,14 @@ impl<'a> Walk<'a> {
             [_] if tag != Tag::Manifest => return Err(invalid("starts with another element")),
             [_] => self.root(reader, element)?,
             [_, Tag::UsesSdk] => {
-                let [min, target, max] = self.find(element, [
-                    (id::MIN_SDK, "minSdkVersion"),
-                    (id::TARGET_SDK, "targetSdkVersion"),
-                    (id::MAX_SDK, "maxSdkVersion"),
-                ])?;
+                let [min, target, max] = self.find(
+                    element,
+                    [
+                        (id::MIN_SDK, "minSdkVersion"),
+                        (id::TARGET_SDK, "targetSdkVersion"),
+                        (id::MAX_SDK, "maxSdkVersion"),
+                    ],
+                )?;
                 let manifest = &mut self.manifest;
                 manifest.min_sdk = min.or(manifest.min_sdk.take());
                 manifest.target_sdk = target.or(manifest.target_sdk.take());
@@ -243,12 +246,15 @@ impl<'a> Walk<'a> {
         }
         self.manifest.package = package;
         self.has_package = true;
-        let [code, major, name, compile] = self.find(element, [
-            (id::VERSION_CODE, "versionCode"),
-            (id::VERSION_CODE_MAJOR, "versionCodeMajor"),
-            (id::VERSION_NAME, "versionName"),
-            (id::COMPILE_SDK, "compileSdkVersion"),
-        ])?;
+        let [code, major, name, compile] = self.find(
+            element,
+            [
+                (id::VERSION_CODE, "versionCode"),
+                (id::VERSION_CODE_MAJOR, "versionCodeMajor"),
+                (id::VERSION_NAME, "versionName"),
+                (id::COMPILE_SDK, "compileSdkVersion"),
+            ],
+        )?;
         self.manifest.version_code = code;
         self.manifest.version_code_major = major;
         self.manifest.version_name = name;
@@ -261,13 +267,16 @@ impl<'a> Walk<'a> {
         if std::mem::replace(&mut self.has_application, true) {
             return Ok(());
         }
-        let [label, icon, round_icon, debuggable, test_only] = self.find(element, [
-            (id::LABEL, "label"),
-            (id::ICON, "icon"),
-            (id::ROUND_ICON, "roundIcon"),
-            (id::DEBUGGABLE, "debuggable"),
-            (id::TEST_ONLY, "testOnly"),
-        ])?;
+        let [label, icon, round_icon, debuggable, test_only] = self.find(
+            element,
+            [
+                (id::LABEL, "label"),
+                (id::ICON, "icon"),
+                (id::ROUND_ICON, "roundIcon"),
+                (id::DEBUGGABLE, "debuggable"),
+                (id::TEST_ONLY, "testOnly"),
+            ],
+        )?;
         let manifest = &mut self.manifest;
         manifest.label = label;
         manifest.icon = icon;

@@ -156,7 +156,9 @@ async fn open_resources(
     }
     let table = match try_open_resources(reader, archive).await {
         Ok(table) => table,
-        Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => return Err(problem),
+        Err(problem) if Code::Unavailable.is(&problem) || Code::LimitTime.is(&problem) => {
+            return Err(problem);
+        }
         Err(problem) => {
             reader.note(Anomaly::ResourcesInvalid);
             reader.refuse(problem);
@@ -283,7 +285,8 @@ async fn icons(
 /// The picture with the highest density; a drawing in XML only where there is no picture.
 fn preferred(icons: &[(u16, String)]) -> Option<String> {
     let is_xml = |path: &str| path.ends_with(".xml");
-    let rank = |(density, path): &(u16, String)| (!is_xml(path), if *density >= SCALABLE { 0 } else { *density });
+    let rank =
+        |(density, path): &(u16, String)| (!is_xml(path), if *density >= SCALABLE { 0 } else { *density });
     icons.iter().max_by_key(|icon| rank(icon)).map(|(_, path)| path.clone())
 }
 
@@ -324,7 +327,10 @@ mod tests {
     #[test]
     fn the_densest_picture_is_preferred() {
         let icon = |density, path: &str| (density, path.to_owned());
-        assert_eq!(preferred(&[icon(160, "a.png"), icon(480, "b.png"), icon(SCALABLE, "c.xml")]).unwrap(), "b.png");
+        assert_eq!(
+            preferred(&[icon(160, "a.png"), icon(480, "b.png"), icon(SCALABLE, "c.xml")]).unwrap(),
+            "b.png"
+        );
         assert_eq!(preferred(&[icon(SCALABLE, "c.xml")]).unwrap(), "c.xml");
         assert_eq!(preferred(&[]), None);
     }
