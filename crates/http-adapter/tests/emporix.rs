@@ -3,10 +3,10 @@
 
 mod support;
 
-use appdepot_core::authorize::Actor;
 use appdepot_core::domain::{Asset, Blob};
 use appdepot_core::query::Query;
-use appdepot_http::Service;
+use appdepot_core::records::RecordStore as _;
+use appdepot_http::{Service, emporix};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -81,9 +81,10 @@ async fn created(service: &Service, token: &str, tenant: &str) -> String {
 /// Neither record nor bytes of anything are there.
 async fn assert_clean(world: &World) {
     assert!(world.blobs.keys().is_empty(), "{:?}", world.blobs.keys());
-    let system = Actor::system("test");
-    assert!(world.depot.assets(&system, Query::of::<Asset>(world.acme)).await.unwrap().items.is_empty());
-    let _: Option<Blob> = None;
+    for query in [Query::of::<Asset>(world.acme), Query::of::<Blob>(world.acme)] {
+        let kind = query.kind;
+        assert!(world.records.list(&query).await.unwrap().items.is_empty(), "a record of kind {kind:?}");
+    }
 }
 
 #[tokio::test]
@@ -280,4 +281,68 @@ async fn head_has_the_headers_of_get() {
     assert_eq!((get.status, &get.body[..]), (StatusCode::OK, &b"bytes"[..]));
     assert_eq!((head.status, &head.body[..]), (StatusCode::OK, &b""[..]));
     assert_eq!(get.headers, head.headers);
+}
+
+#[tokio::test]
+async fn leniences() {
+    let world = World::new().await;
+    let strict = world.service();
+    let id = created(&strict, "manage", "acme").await;
+    let path = format!("/media/acme/assets/{id}");
+    let put = |body: &str| {
+        let builder = request("PUT", &path, "manage").header("content-type", "application/json");
+        builder.body(Body::from(body.to_owned())).unwrap()
+    };
+    let version = async |service: &Service| {
+        let answer = send(service, request("GET", &path, "read").body(Body::empty()).unwrap()).await;
+        let json: Value = serde_json::from_slice(&answer.body).unwrap();
+        (json["metadata"]["version"].as_u64().unwrap(), json["refIds"].to_string(), json["details"].clone())
+    };
+    let whole =
+        r#"{"type":"BLOB","access":"PRIVATE","details":{"filename":"b.txt"},"metadata":{"version":1}}"#;
+    let merge = r#"{"type":"BLOB","refIds":[{"type":"MINE","id":"m"}]}"#;
+    let rename = r#"{"type":"BLOB","details":{"mimeType":"text/x-other"}}"#;
+    assert_eq!(send(&strict, put(whole)).await.status, 400);
+
+    let mut switches = emporix::Switches::default();
+    switches.json_put_on_blob = true;
+    let lenient = world.service_with(switches);
+    assert_eq!(send(&lenient, put(whole)).await.status, 204);
+    assert_eq!(send(&lenient, put(merge)).await.status, 400);
+    let (now, _, details) = version(&lenient).await;
+    assert_eq!((now, &details["filename"], &details["bytes"]), (2, &Value::from("b.txt"), &Value::from(5)));
+
+    switches.merge_put = true;
+    let lenient = world.service_with(switches);
+    assert_eq!(send(&lenient, put(merge)).await.status, 204);
+    assert_eq!(send(&lenient, put(rename)).await.status, 204);
+    let (now, references, details) = version(&lenient).await;
+    assert_eq!((now, references.as_str()), (4, r#"[{"id":"m","type":"MINE"}]"#));
+    assert_eq!(details["mimeType"], "text/x-other");
+    assert_eq!(send(&lenient, put(whole)).await.status, 409, "a version that is sent still counts");
+
+    let find = || {
+        request("GET", "/media/acme/assets?q=details.filename:~B.TXT", "read").body(Body::empty()).unwrap()
+    };
+    assert_eq!(&send(&lenient, find()).await.body[..], b"[]");
+    switches.regex_ignores_case = true;
+    assert_ne!(&send(&world.service_with(switches), find()).await.body[..], b"[]");
+}
+
+#[tokio::test]
+async fn two_updates_of_one_version_do_not_both_succeed() {
+    let world = World::new().await;
+    let service = world.service();
+    let link = r#"{"id":"x","type":"LINK","access":"PUBLIC","url":"https://a.example"}"#;
+    let json = |method, path: &str, body: &str| {
+        let builder = request(method, path, "manage").header("content-type", "application/json");
+        builder.body(Body::from(body.to_owned())).unwrap()
+    };
+    assert_eq!(send(&service, json("POST", "/media/acme/assets", link)).await.status, 201);
+    let update = r#"{"type":"LINK","access":"PUBLIC","url":"https://a.example","metadata":{"version":1}}"#;
+    let all = (0..8).map(|_| send(&service, json("PUT", "/media/acme/assets/x", update)));
+    let statuses: Vec<u16> =
+        futures::future::join_all(all).await.into_iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 7, "{statuses:?}");
 }

@@ -13,7 +13,7 @@ use appdepot_core::domain::{Id, Organization};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::{Depot, Error, ErrorKind, Result};
-use appdepot_http::Service;
+use appdepot_http::{Service, emporix};
 
 /// The address that every test service believes to have.
 pub const PUBLIC_URL: &str = "https://depot.example";
@@ -25,6 +25,7 @@ pub const PUBLIC_URL: &str = "https://depot.example";
 /// `limited`, `unavailable` and `broken` fail in the way they say.
 pub struct World {
     pub depot: Depot,
+    pub records: Arc<MemoryRecords>,
     pub blobs: Arc<MemoryBlobs>,
     pub acme: Id<Organization>,
     pub rival: Id<Organization>,
@@ -42,12 +43,17 @@ impl World {
         let homes =
             BTreeMap::from([(Subject::user("ada").unwrap(), acme), (Subject::user("rita").unwrap(), rival)]);
         let depot =
-            Depot::builder().records(records).blobs(blobs.clone()).authorizer(Arc::new(Homes(homes))).build();
-        Self { depot, blobs, acme, rival }
+            Depot::builder().records(records.clone()).blobs(blobs.clone()).authorizer(Arc::new(Homes(homes))).build();
+        Self { depot, records, blobs, acme, rival }
     }
 
     pub fn service(&self) -> Service {
-        Service::builder(self.depot.clone(), Arc::new(Tokens)).public_url(PUBLIC_URL).build()
+        self.service_with(emporix::Switches::default())
+    }
+
+    pub fn service_with(&self, switches: emporix::Switches) -> Service {
+        let builder = Service::builder(self.depot.clone(), Arc::new(Tokens)).public_url(PUBLIC_URL);
+        builder.emporix(switches).build()
     }
 }
 
