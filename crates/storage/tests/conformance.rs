@@ -5,25 +5,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use std::future::Future;
+mod support;
+
 use std::sync::Arc;
 
 use appdepot_core::blobs::BlobStore;
 use appdepot_core::conformance::{self, Case};
 use appdepot_core::records::RecordStore;
-use appdepot_storage::testing::Postgres;
 use appdepot_storage::{Durability, OpendalBlobs, PoolOptions, PostgresRecords, SqliteRecords};
 use futures::future::BoxFuture;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
+use support::block_on;
 use tempfile::TempDir;
 
 /// A fresh backend, and what it needs to stay alive.
 type Fresh<Backend> = (Backend, Option<TempDir>);
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.unwrap().block_on(future)
-}
 
 fn trials<Backend: Send + 'static>(
     name: &str,
@@ -51,49 +47,38 @@ fn directory(durability: Durability) -> Fresh<Arc<dyn BlobStore>> {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let mut all = trials("blobs::memory", conformance::blobs::cases(), || {
-        Box::pin(async { (Arc::new(OpendalBlobs::memory().unwrap()) as Arc<dyn BlobStore>, None) })
-    });
-    all.extend(trials("blobs::directory_full", conformance::blobs::cases(), || {
-        Box::pin(async { directory(Durability::Full) })
-    }));
-    all.extend(trials("blobs::directory_os", conformance::blobs::cases(), || {
-        Box::pin(async { directory(Durability::Os) })
-    }));
-    all.extend(trials("records::sqlite_memory", conformance::records::cases(), || {
-        Box::pin(async { (Arc::new(SqliteRecords::memory().await.unwrap()) as Arc<dyn RecordStore>, None) })
-    }));
-    all.extend(trials("records::sqlite_file", conformance::records::cases(), || {
-        Box::pin(async {
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("depot.sqlite");
-            let records = SqliteRecords::open(path, Durability::Full).await.unwrap();
-            (Arc::new(records) as Arc<dyn RecordStore>, Some(directory))
-        })
-    }));
-    let server = if arguments.list { None } else { Postgres::start().map(Arc::new) };
-    let missing = server.is_none();
-    let kept = server.clone();
-    let postgres = trials("records::postgres", conformance::records::cases(), move || {
-        let server = server.clone();
-        Box::pin(async move {
-            let url = server.expect("a server").database().await;
-            let records = PostgresRecords::connect(&url, PoolOptions::default()).await.unwrap();
-            (Arc::new(records) as Arc<dyn RecordStore>, None)
-        })
-    });
-    all.extend(postgres.into_iter().map(|trial| trial.with_ignored_flag(missing)));
-    if missing
-        && !arguments.list
-        && std::env::var_os("APPDEPOT_REQUIRE_BACKENDS").is_some_and(|set| set == "1")
-    {
-        all.push(Trial::test("records::postgres::is_installed", || {
-            Err("no PostgreSQL on this machine".into())
+    support::run(|server| {
+        let mut all = trials("blobs::memory", conformance::blobs::cases(), || {
+            Box::pin(async { (Arc::new(OpendalBlobs::memory().unwrap()) as Arc<dyn BlobStore>, None) })
+        });
+        all.extend(trials("blobs::directory_full", conformance::blobs::cases(), || {
+            Box::pin(async { directory(Durability::Full) })
         }));
-    }
-    let conclusion = libtest_mimic::run(&arguments, all);
-    // Leaving the process would not stop the server.
-    drop(kept);
-    conclusion.exit();
+        all.extend(trials("blobs::directory_os", conformance::blobs::cases(), || {
+            Box::pin(async { directory(Durability::Os) })
+        }));
+        all.extend(trials("records::sqlite_memory", conformance::records::cases(), || {
+            Box::pin(async {
+                (Arc::new(SqliteRecords::memory().await.unwrap()) as Arc<dyn RecordStore>, None)
+            })
+        }));
+        all.extend(trials("records::sqlite_file", conformance::records::cases(), || {
+            Box::pin(async {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("depot.sqlite");
+                let records = SqliteRecords::open(path, Durability::Full).await.unwrap();
+                (Arc::new(records) as Arc<dyn RecordStore>, Some(directory))
+            })
+        }));
+        all.extend(trials("records::postgres", conformance::records::cases(), move || {
+            let server = server.clone();
+            Box::pin(async move {
+                let url = server.expect("a server").database().await;
+                let records = PostgresRecords::connect(&url, PoolOptions::default()).await.unwrap();
+                (Arc::new(records) as Arc<dyn RecordStore>, None)
+            })
+        }));
+        all
+    })
+    .exit();
 }

@@ -3,7 +3,7 @@
 use appdepot_core::query::Op;
 use sea_query::{Expr, SelectStatement, Value};
 
-use super::engine::Statement;
+use super::engine::{Shape, Statement};
 
 /// An engine's SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,18 @@ impl Dialect {
             Self::Sqlite => "body",
             #[cfg(feature = "postgres")]
             Self::Postgres => "body::text",
+        }
+    }
+
+    /// What asks for a statement's plan, and the columns of the answer, of which the last is of interest.
+    pub(super) fn explain(self) -> (&'static str, &'static [Shape]) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => {
+                ("EXPLAIN QUERY PLAN", &[Shape::Integer, Shape::Integer, Shape::Integer, Shape::Text])
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres => ("EXPLAIN", &[Shape::Text]),
         }
     }
 

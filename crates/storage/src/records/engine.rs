@@ -54,6 +54,13 @@ impl Row {
         }
     }
 
+    pub(super) fn last_text(mut self) -> Result<String> {
+        match self.0.next_back() {
+            Some(Cell::Text(text)) => Ok(text),
+            _ => Err(Error::internal("a text column was expected")),
+        }
+    }
+
     pub(super) fn integer(&mut self) -> Result<i64> {
         match self.0.next() {
             Some(Cell::Integer(number)) => Ok(number),

@@ -116,6 +116,17 @@ impl<E: Engine> Store<E> {
         rows.into_iter().map(|row| record(query.kind, row)).collect()
     }
 
+    /// The plan's lines, one column of each row.
+    async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        query.check()?;
+        query::check_texts(query)?;
+        let mut statement = query::select(self.0.dialect(), query, query.limit.saturating_add(1))?;
+        let (explain, shapes) = self.0.dialect().explain();
+        statement.sql = format!("{explain} {}", statement.sql).into();
+        let rows = self.reader().await?.rows(statement, shapes).await.map_err(|e| self.fault(e))?;
+        rows.into_iter().map(|row| row.last_text()).collect()
+    }
+
     async fn count(&self, session: &mut dyn Session, query: &Query) -> Result<u64> {
         let statement = query::count(self.0.dialect(), query);
         let rows = session.rows(statement, &[Shape::Integer]).await.map_err(|e| self.fault(e))?;

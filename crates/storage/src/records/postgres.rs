@@ -126,6 +126,14 @@ impl PostgresRecords {
         self.0.0.pool.close().await;
     }
 
+    /// How the database would answer `query`, for tuning. The lines are its own and change with its version.
+    ///
+    /// # Errors
+    /// Those of [`list`](RecordStore::list).
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        self.0.explain(query).await
+    }
+
     /// The connections, for maintenance and for a program that shares the database.
     pub fn pool(&self) -> &PgPool {
         &self.0.0.pool

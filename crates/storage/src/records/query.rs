@@ -247,7 +247,16 @@ fn member(dialect: Dialect, path: &Path, op: &Op) -> Fragment {
             (rows, Place::postgres_element(dialect))
         }
     };
-    start().sql("EXISTS (SELECT 1 FROM ").with(&rows).sql(" WHERE ").with(&found(op, &place, false)).sql(")")
+    let any = start().sql("EXISTS (SELECT 1 FROM ").with(&rows).sql(" WHERE ");
+    let any = any.with(&found(op, &place, false)).sql(")");
+    match dialect {
+        // SQLite 3.51 turns a bare EXISTS into a join, and then an OFFSET counts a record once per member that
+        // matches. It does not look into a CASE.
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => start().sql("(CASE WHEN ").with(&any).sql(" THEN 1 ELSE 0 END)"),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => any,
+    }
 }
 
 /// The values at a path as rows `e`: an array is opened before each step and at the end, one level each.

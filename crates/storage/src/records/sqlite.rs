@@ -135,6 +135,14 @@ impl SqliteRecords {
         self.0.0.close().await;
     }
 
+    /// How the database would answer `query`, for tuning. The lines are its own and change with its version.
+    ///
+    /// # Errors
+    /// Those of [`list`](RecordStore::list).
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        self.0.explain(query).await
+    }
+
     /// The connection that writes, for maintenance such as `VACUUM` and backups.
     pub fn writer(&self) -> &SqlitePool {
         &self.0.0.writer

@@ -1,0 +1,73 @@
+//! The planner's choice for the queries that have to be fast.
+
+use appdepot_core::domain::{Asset, Id, Timestamp};
+use appdepot_core::query::{Field, Op, Query, Sort};
+
+use super::Engine;
+use super::support::{insertion, record};
+use serde_json::json;
+
+pub(crate) async fn are_used(engine: Engine) {
+    let store = engine.store();
+    let tenant = Id::generate();
+    for organization in [tenant, Id::generate()] {
+        let records = (0..3_000).map(|n| {
+            let mut one = record(
+                organization,
+                json!({"name": format!("n{n}"), "class": "c", "references": [{"id": format!("r{n}")}],
+                       "content": {"length": n}, "padding": "x".repeat(300)}),
+            );
+            one.created_at = Timestamp::from_millis(n);
+            one
+        });
+        store.commit(insertion(records)).await.unwrap();
+    }
+    engine.sql("ANALYZE").await.unwrap();
+    let assets = || Query::of::<Asset>(tenant).limit(25);
+    let field = |path: &str| Field::parse(path).unwrap();
+    let tries = [
+        ("newest first", assets(), "records_newest"),
+        ("text", assets().filter(field("name"), Op::Eq("n77".into())), "declared_asset_name"),
+        (
+            "texts",
+            assets().filter(field("name"), Op::In(vec!["n77".into(), "n78".into()])),
+            "declared_asset_name",
+        ),
+        (
+            "number",
+            assets().filter(field("content.length"), Op::Eq(appdepot_core::query::Value::Number(77.0))),
+            "declared_asset_content_length",
+        ),
+        ("sorted", assets().sort(Sort::ascending(field("name"))), "declared_asset_name"),
+        ("sorted down", assets().sort(Sort::descending(field("name"))), "declared_asset_name"),
+        (
+            "member",
+            assets().filter(field("references.id"), Op::Eq("r77".into())),
+            "declared_asset_references_id",
+        ),
+    ];
+    for (what, query, index) in tries {
+        let many = what == "member";
+        if many && matches!(engine, Engine::Sqlite(..)) {
+            continue;
+        }
+        let plan = plan(&engine, &query).await;
+        assert!(plan.contains(index), "{what}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE") || query.sort.is_empty(), "{what}: {plan}");
+        assert!(!plan.contains("Sort Key") || query.sort.is_empty(), "{what}: {plan}");
+    }
+    let first = store.list(&assets().sort(Sort::ascending(field("name")))).await.unwrap();
+    let second = assets().sort(Sort::ascending(field("name"))).after(first.next.unwrap());
+    let plan = plan(&engine, &second).await;
+    assert!(plan.contains("declared_asset_name"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort Key"), "{plan}");
+}
+
+/// How the engine would answer the query.
+async fn plan(engine: &Engine, query: &Query) -> String {
+    let lines: Vec<String> = match engine {
+        Engine::Sqlite(records, _) => records.explain(query).await.unwrap(),
+        Engine::Postgres(records, _) => records.explain(query).await.unwrap(),
+    };
+    lines.join("\n")
+}

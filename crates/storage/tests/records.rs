@@ -1,0 +1,430 @@
+//! What SQL records promise beyond core's suite: agreement with core's own evaluator, behaviour under
+//! concurrency, migrations, and the use of indexes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod agreement;
+mod indexes;
+mod support;
+
+use std::sync::Arc;
+
+use appdepot_core::ErrorKind;
+use appdepot_core::authorize::Origin;
+use appdepot_core::domain::{EventFilter, Extra, Id, Kind, NewEvent, Organization, Timestamp};
+use appdepot_core::error::Detail;
+use appdepot_core::query::{Field, Op, Paging, Pattern, Query, Sort};
+use appdepot_core::records::{Batch, Change, Claim, Key, Record, RecordStore};
+use appdepot_storage::testing::Postgres;
+use appdepot_storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
+use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+use support::{block_on, insertion, record};
+use tempfile::TempDir;
+
+/// One engine, with a database of its own.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    Sqlite(SqliteRecords, Arc<TempDir>),
+    Postgres(PostgresRecords, String),
+}
+
+impl Engine {
+    async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("depot.sqlite");
+        let records = SqliteRecords::open(path, Durability::Os).await.unwrap();
+        Self::Sqlite(records, Arc::new(directory))
+    }
+
+    async fn postgres(server: &Postgres) -> Self {
+        let url = server.database().await;
+        let records = PostgresRecords::connect(&url, PoolOptions::default()).await.unwrap();
+        Self::Postgres(records, url)
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn RecordStore> {
+        match self {
+            Self::Sqlite(records, _) => Arc::new(records.clone()),
+            Self::Postgres(records, _) => Arc::new(records.clone()),
+        }
+    }
+
+    /// Closes this store and opens the same database again.
+    async fn reopen(&self) -> appdepot_core::Result<Self> {
+        match self {
+            Self::Sqlite(records, directory) => {
+                records.close().await;
+                let path = directory.path().join("depot.sqlite");
+                Ok(Self::Sqlite(SqliteRecords::open(path, Durability::Full).await?, directory.clone()))
+            }
+            Self::Postgres(records, url) => {
+                records.close().await;
+                let records = PostgresRecords::connect(url, PoolOptions::default()).await?;
+                Ok(Self::Postgres(records, url.clone()))
+            }
+        }
+    }
+
+    /// Runs SQL behind the store's back.
+    pub(crate) async fn sql(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(records, _) => sqlx::raw_sql(sql).execute(records.writer()).await.map(drop),
+            Self::Postgres(records, _) => sqlx::raw_sql(sql).execute(records.pool()).await.map(drop),
+        }
+    }
+}
+
+/// One trial per engine.
+macro_rules! on_both {
+    ($server:expr, $($case:path),* $(,)?) => {{
+        let mut all = Vec::new();
+        $(
+            all.push(Trial::test(concat!("sqlite::", stringify!($case)), || {
+                block_on(async { $case(Engine::sqlite().await).await });
+                Ok::<(), Failed>(())
+            }));
+            let server = $server.clone();
+            all.push(Trial::test(concat!("postgres::", stringify!($case)), move || {
+                block_on(async { $case(Engine::postgres(&server.expect("a server")).await).await });
+                Ok::<(), Failed>(())
+            }));
+        )*
+        all
+    }};
+}
+
+fn main() {
+    support::run(|server| {
+        on_both!(
+            server,
+            agreement::queries_agree_with_core,
+            one_of_many_updates_wins,
+            sequences_have_no_gaps_under_concurrency,
+            one_of_many_claims_wins,
+            crossing_batches_do_not_deadlock,
+            records_of_one_batch_exchange_claims,
+            a_required_record_cannot_vanish_meanwhile,
+            reopening_keeps_everything,
+            opening_twice_at_once_is_fine,
+            an_altered_schema_is_refused,
+            a_newer_schema_is_refused,
+            events_are_never_changed,
+            a_closed_store_is_unavailable,
+            expressions_page_and_count,
+            a_nul_is_invalid_everywhere,
+            large_lists_of_values_fit,
+            indexes::are_used,
+        )
+    })
+    .exit();
+}
+
+fn event(organization: Id<Organization>, n: usize) -> NewEvent {
+    NewEvent {
+        organization,
+        at: Timestamp::from_millis(n as i64),
+        actor: "user:ada".to_owned(),
+        action: format!("a{n}"),
+        kind: Kind::Asset,
+        subject: Id::NIL,
+        from: None,
+        to: None,
+        origin: Origin::default(),
+        detail: Extra::new(),
+    }
+}
+
+async fn one_of_many_updates_wins(engine: Engine) {
+    let store = engine.store();
+    let mut current = record(Id::generate(), json!({"n": 0}));
+    store.commit(insertion([current.clone()])).await.unwrap();
+    for round in 0..5 {
+        let tasks: Vec<_> = (0..16)
+            .map(|n| {
+                let (store, mut next) = (store.clone(), current.clone());
+                next.revision += 1;
+                next.body = json!({"round": round, "n": n});
+                tokio::spawn(async move {
+                    let batch = Batch { changes: vec![Change::Update(next.clone())], ..Batch::new() };
+                    (store.commit(batch).await, next)
+                })
+            })
+            .collect();
+        let mut won = Vec::new();
+        for task in tasks {
+            match task.await.unwrap() {
+                (Ok(()), record) => won.push(record),
+                (Err(error), _) => assert_eq!(
+                    *error.detail(),
+                    Detail::Stale { current: Some(current.revision + 1) },
+                    "{error:?}"
+                ),
+            }
+        }
+        assert_eq!(won.len(), 1);
+        current = won.remove(0);
+        assert_eq!(store.get(&current.key()).await.unwrap().unwrap().body, current.body);
+    }
+}
+
+async fn sequences_have_no_gaps_under_concurrency(engine: Engine) {
+    let store = engine.store();
+    let tenants: [Id<Organization>; 2] = [Id::generate(), Id::generate()];
+    let taken = record(tenants[0], json!({}));
+    store.commit(insertion([taken.clone()])).await.unwrap();
+    let tasks: Vec<_> = (0..60)
+        .map(|n| {
+            let (store, taken) = (store.clone(), taken.clone());
+            tokio::spawn(async move {
+                let mut batch = insertion([record(tenants[n % 2], json!({"n": n}))]);
+                // Every fifth fails after its events were numbered, or before.
+                if n % 5 == 0 {
+                    batch.changes.push(Change::Insert(taken));
+                }
+                batch.events = vec![event(tenants[0], n), event(tenants[1], n), event(tenants[0], n)];
+                store.commit(batch).await.is_ok()
+            })
+        })
+        .collect();
+    let mut committed = 0;
+    for task in tasks {
+        committed += usize::from(task.await.unwrap());
+    }
+    assert_eq!(committed, 48);
+    for (tenant, each) in [(tenants[0], 2), (tenants[1], 1)] {
+        let filter = EventFilter { limit: 1_000, ..EventFilter::of(tenant) };
+        let events = store.events(&filter).await.unwrap();
+        let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
+        assert_eq!(sequences, (1..=committed as u64 * each).collect::<Vec<_>>());
+    }
+}
+
+async fn one_of_many_claims_wins(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            let one = Record { claims: vec![Claim::new("slug", "wanted")], ..record(tenant, json!({})) };
+            tokio::spawn(async move { store.commit(insertion([one])).await })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => won += 1,
+            Err(error) => assert_eq!(*error.detail(), Detail::Taken { space: "slug" }, "{error:?}"),
+        }
+    }
+    assert_eq!(won, 1);
+    let query = Query { limit: 100, count: true, ..Query::of::<appdepot_core::domain::Asset>(tenant) };
+    assert_eq!(store.list(&query).await.unwrap().total, Some(1));
+}
+
+async fn crossing_batches_do_not_deadlock(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let records: Vec<Record> = (0..6).map(|n| record(tenant, json!({"n": n}))).collect();
+    store.commit(insertion(records.clone())).await.unwrap();
+    let tasks: Vec<_> = (0..12)
+        .map(|task: usize| {
+            let (store, mut records) = (store.clone(), records.clone());
+            tokio::spawn(async move {
+                records.rotate_left(task % 6);
+                if task % 2 == 0 {
+                    records.reverse();
+                }
+                loop {
+                    let mut changes = Vec::new();
+                    for one in &records {
+                        let mut next = store.get(&one.key()).await.unwrap().unwrap();
+                        next.revision += 1;
+                        changes.push(Change::Update(next));
+                    }
+                    match store
+                        .commit(Batch { changes, events: vec![event(tenant, task)], ..Batch::new() })
+                        .await
+                    {
+                        Ok(()) => return,
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for one in &records {
+        assert_eq!(store.get(&one.key()).await.unwrap().unwrap().revision, 13);
+    }
+}
+
+async fn records_of_one_batch_exchange_claims(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let claimed = |value: &str| vec![Claim::new("slug", value)];
+    let first = Record { claims: claimed("a"), ..record(tenant, json!({})) };
+    let second = Record { claims: claimed("b"), ..record(tenant, json!({})) };
+    store.commit(insertion([first.clone(), second.clone()])).await.unwrap();
+    let moved =
+        |one: &Record, value| Change::Update(Record { revision: 2, claims: claimed(value), ..one.clone() });
+    let changes = vec![moved(&first, "b"), moved(&second, "a")];
+    store.commit(Batch { changes, ..Batch::new() }).await.unwrap();
+    let key = Key::Claim { organization: tenant, kind: Kind::Asset, claim: Claim::new("slug", "b") };
+    assert_eq!(store.get(&key).await.unwrap().unwrap().id, first.id);
+}
+
+async fn a_required_record_cannot_vanish_meanwhile(engine: Engine) {
+    let store = engine.store();
+    for _ in 0..20 {
+        let tenant = Id::generate();
+        let parent = record(tenant, json!({}));
+        let child = record(tenant, json!({}));
+        store.commit(insertion([parent.clone()])).await.unwrap();
+        let delete = Change::Delete { organization: tenant, kind: parent.kind, id: parent.id, revision: 1 };
+        let require = Change::Require { organization: tenant, kind: parent.kind, id: parent.id };
+        let adopt = Batch { changes: vec![require, Change::Insert(child.clone())], ..Batch::new() };
+        let (adopted, deleted) = futures::join!(
+            store.commit(adopt),
+            store.commit(Batch { changes: vec![delete], ..Batch::new() })
+        );
+        deleted.unwrap();
+        // Either came first; a child is there exactly when its parent still was.
+        assert_eq!(store.get(&child.key()).await.unwrap().is_some(), adopted.is_ok());
+        assert!(store.get(&parent.key()).await.unwrap().is_none());
+    }
+}
+
+async fn reopening_keeps_everything(engine: Engine) {
+    let tenant = Id::generate();
+    let one =
+        Record { claims: vec![Claim::new("slug", "a")], ..record(tenant, json!({"name": "x", "f": 0.1})) };
+    let batch = Batch { events: vec![event(tenant, 1)], ..insertion([one.clone()]) };
+    engine.store().commit(batch).await.unwrap();
+    let again = engine.reopen().await.unwrap();
+    let store = again.store();
+    let key = Key::Claim { organization: tenant, kind: Kind::Asset, claim: Claim::new("slug", "a") };
+    assert_eq!(store.get(&key).await.unwrap(), Some(Record { claims: Vec::new(), ..one }));
+    assert_eq!(store.events(&EventFilter::of(tenant)).await.unwrap().len(), 1);
+    store.commit(Batch { events: vec![event(tenant, 2)], ..Batch::new() }).await.unwrap();
+    assert_eq!(store.events(&EventFilter::of(tenant)).await.unwrap()[1].sequence, 2);
+}
+
+async fn opening_twice_at_once_is_fine(engine: Engine) {
+    let both = async |engine: &Engine| match engine {
+        Engine::Sqlite(_, directory) => {
+            let path = directory.path().join("fresh.sqlite");
+            let open = || SqliteRecords::open(&path, Durability::Full);
+            let (a, b) = futures::join!(open(), open());
+            (a.map(drop), b.map(drop))
+        }
+        Engine::Postgres(records, url) => {
+            sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                .execute(records.pool())
+                .await
+                .unwrap();
+            let open = || PostgresRecords::connect(url, PoolOptions::default());
+            let (a, b) = futures::join!(open(), open());
+            (a.map(drop), b.map(drop))
+        }
+    };
+    let (a, b) = both(&engine).await;
+    a.unwrap();
+    b.unwrap();
+}
+
+async fn an_altered_schema_is_refused(engine: Engine) {
+    engine.sql("UPDATE appdepot_migrations SET checksum = 'x' WHERE version = 1").await.unwrap();
+    let error = engine.reopen().await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.message(), "the database has another schema than this program");
+}
+
+async fn a_newer_schema_is_refused(engine: Engine) {
+    engine.sql("INSERT INTO appdepot_migrations (version, checksum) VALUES (9999, 'x')").await.unwrap();
+    let error = engine.reopen().await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+async fn events_are_never_changed(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    store.commit(Batch { events: vec![event(tenant, 1)], ..Batch::new() }).await.unwrap();
+    for sql in ["UPDATE events SET actor = 'user:eve'", "DELETE FROM events"] {
+        let error = engine.sql(sql).await.unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+    if matches!(engine, Engine::Postgres(..)) {
+        assert!(engine.sql("TRUNCATE events").await.unwrap_err().to_string().contains("append-only"));
+    }
+    assert_eq!(store.events(&EventFilter::of(tenant)).await.unwrap()[0].event.actor, "user:ada");
+}
+
+async fn a_closed_store_is_unavailable(engine: Engine) {
+    match &engine {
+        Engine::Sqlite(records, _) => records.close().await,
+        Engine::Postgres(records, _) => records.close().await,
+    }
+    let store = engine.store();
+    let tenant = Id::generate();
+    let query = Query::of::<appdepot_core::domain::Asset>(tenant);
+    assert_eq!(store.list(&query).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(store.events(&EventFilter::of(tenant)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let batch = insertion([record(tenant, json!({}))]);
+    assert_eq!(store.commit(batch).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+async fn expressions_page_and_count(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    // More than one batch of the scan that PostgreSQL needs.
+    let records = (0..2_500).map(|n| {
+        let mut one = record(tenant, json!({"name": format!("file-{n:04}.apk"), "odd": n % 2 == 1}));
+        one.created_at = Timestamp::from_millis(n);
+        one
+    });
+    store.commit(insertion(records)).await.unwrap();
+    let name = || Field::parse("name").unwrap();
+    let query = Query::of::<appdepot_core::domain::Asset>(tenant)
+        .filter(name(), Op::Matches(Pattern::parse("[05]\\.apk$").unwrap()))
+        .filter(Field::parse("odd").unwrap(), Op::Eq(true.into()))
+        .sort(Sort::ascending(name()))
+        .limit(70)
+        .counted();
+    let mut names = Vec::new();
+    let mut page = query.page.clone();
+    loop {
+        let found = store.list(&Query { page, ..query.clone() }).await.unwrap();
+        assert_eq!(found.total, Some(250));
+        names.extend(found.items.iter().map(|one| one.body["name"].as_str().unwrap().to_owned()));
+        let Some(next) = found.next else { break };
+        page = Paging::After(next);
+    }
+    assert_eq!(names, (0..250).map(|n| format!("file-{:04}.apk", n * 10 + 5)).collect::<Vec<_>>());
+    let skipped = store.list(&Query { page: Paging::Skip(240), ..query }).await.unwrap();
+    assert_eq!((skipped.items.len(), skipped.next), (10, None));
+}
+
+async fn a_nul_is_invalid_everywhere(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let assets = || Query::of::<appdepot_core::domain::Asset>(tenant);
+    for op in [Op::Eq("\0".into()), Op::Contains("\0".to_owned()), Op::In(vec!["a\0".into()])] {
+        let error = store.list(&assets().filter(Field::parse("name").unwrap(), op)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+    let mut batch = Batch { events: vec![event(tenant, 1)], ..Batch::new() };
+    batch.events[0].actor = "user:\0".to_owned();
+    assert_eq!(store.commit(batch).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let key = Key::Claim { organization: tenant, kind: Kind::Asset, claim: Claim::new("slug", "\0") };
+    assert_eq!(store.get(&key).await.unwrap(), None);
+}
+
+async fn large_lists_of_values_fit(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let one = record(tenant, json!({"name": "v999", "references": [{"id": "v998"}]}));
+    store.commit(insertion([one])).await.unwrap();
+    let values = || Op::In((0..1_000).map(|n| format!("v{n}").into()).collect());
+    let mut query = Query::of::<appdepot_core::domain::Asset>(tenant);
+    for n in 0..64 {
+        let field = if n % 2 == 0 { "name" } else { "references.id" };
+        query = query.filter(Field::parse(field).unwrap(), values());
+    }
+    assert_eq!(store.list(&query).await.unwrap().items.len(), 1);
+}
