@@ -10,4 +10,4 @@ mod service;
 mod wire;
 
 pub use dialects::{applivery, emporix};
-pub use service::*;
+pub use service::{Service, ServiceBuilder};

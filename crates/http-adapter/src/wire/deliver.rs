@@ -201,6 +201,48 @@ mod tests {
         }
     }
 
+    fn asset(bytes: &'static [u8], sha256: &str) -> Stored<Asset> {
+        let file = serde_json::json!({
+            "type": "file", "location": {"blob": "000000000000000000000001"}, "length": bytes.len(),
+            "sha256": sha256, "fileName": "a", "extension": "", "mediaType": "text/plain\u{1}",
+            "inspection": appdepot_core::inspect::Inspection::default(),
+        });
+        let asset = serde_json::json!({
+            "name": "a", "access": "private", "class": "other", "content": file,
+            "uploadedBy": appdepot_core::authorize::Person::default(),
+        });
+        let asset: Asset = serde_json::from_value(asset).unwrap();
+        Stored::new(appdepot_core::domain::Id::NIL, asset, Default::default())
+    }
+
+    #[tokio::test]
+    async fn an_asset_that_is_replaced_meanwhile_is_decided_on_anew() {
+        let old = asset(b"0123456789", "old");
+        let open = async |range: ByteRange| {
+            let (start, end) = range.within(4);
+            let bytes = &b"abcd"[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()];
+            let stream = Box::pin(futures::stream::iter([Ok(bytes::Bytes::from_static(bytes))]));
+            Ok(Download { asset: asset(b"abcd", "new"), start, end, stream })
+        };
+        let headers = HeaderMap::from_iter([(http::header::RANGE, HeaderValue::from_static("bytes=2-7"))]);
+        let response = deliver(&Method::GET, &headers, Some(old.clone()), open).await.unwrap();
+        assert_eq!(response.headers()[CONTENT_RANGE], "bytes 2-3/4");
+        assert_eq!(response.headers()[ETAG], "\"new\"");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/octet-stream");
+        let bytes = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
+        assert_eq!(&bytes[..], b"cd");
+        // Ever changing, it ends.
+        let count = std::cell::Cell::new(0);
+        let flicker = |range: ByteRange| {
+            count.set(count.get() + 1);
+            let next = asset(b"abcd", &count.get().to_string());
+            let stream = Box::pin(futures::stream::empty());
+            async move { Ok(Download { asset: next, start: range.start, end: 4, stream }) }
+        };
+        let error = deliver(&Method::GET, &HeaderMap::new(), Some(old), flicker).await.unwrap_err();
+        assert_eq!(error.kind(), appdepot_core::ErrorKind::Unavailable);
+    }
+
     #[test]
     fn conditions() {
         let with = |name, text: &str| HeaderMap::from_iter([(name, text.parse().unwrap())]);

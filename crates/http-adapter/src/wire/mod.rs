@@ -12,7 +12,6 @@ pub(crate) mod multipart;
 pub(crate) mod page;
 pub(crate) mod range;
 
-#[allow(unused_imports)] // what one dialect does not use, another does
 pub(crate) use {
     deliver::deliver,
     detached::detached,

@@ -368,6 +368,27 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn however_it_is_cut_a_form_is_the_same(
+            cuts in proptest::collection::vec(1_usize..40, 1..60),
+            value in "[-X\\r\\n]{0,40}",
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        ) {
+            let body = format!("{}{}--X--", text_part("a", "b"), file_part("file", &value));
+            let mut rest = Bytes::from(body.clone());
+            let mut cuts = cuts.into_iter().cycle();
+            let chunks = std::iter::from_fn(move || {
+                (!rest.is_empty()).then(|| Ok::<_, std::io::Error>(rest.split_to(cuts.next().unwrap().min(rest.len()))))
+            });
+            let cut = futures::executor::block_on(read(form(Body::from_stream(futures::stream::iter(chunks)))));
+            let whole = futures::executor::block_on(read(form(body)));
+            proptest::prop_assert_eq!(format!("{cut:?}"), format!("{whole:?}"));
+            // And what is no form at all ends.
+            let _ = futures::executor::block_on(read(form(bytes)));
+        }
+    }
+
     #[tokio::test]
     async fn a_ready_body_is_not_taken_in_whole() {
         let taken = Arc::new(AtomicUsize::new(0));

@@ -34,7 +34,8 @@
 //!   most 512 bytes. `name` is the asset's name in the depot, which this API does not show. `url` finds links
 //!   only. `id` finds assets by their own or their client's id; an expression that finds more than 1000 of them
 //!   is 400 when client ids are among them. In `mixins` a bare word that reads as a number or `true` also matches
-//!   the number or the truth value. `compoundLogicalQuery` is 400, as for all services that do not list it.
+//!   the number or the truth value. `compoundLogicalQuery` is 400, as for all services that do not list it. `<`, `>`
+//!   and `"` have to be percent-encoded, as in every URL; the HTTP server refuses them otherwise.
 //! - **`vendorId`** is not served.
 //! - **`/oauth/token`** reads the secret from the form only. The answer's `scope` names the tenant that was asked
 //!   for. Errors are those of RFC 6749.

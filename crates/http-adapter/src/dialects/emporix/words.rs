@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
-use appdepot_core::Result;
 use appdepot_core::domain::Timestamp;
-use appdepot_core::query::{Clause, Field, Op, Pattern, Sort, Value};
+use appdepot_core::query::{CLAUSE_LIMIT, Clause, Field, Op, Pattern, Sort, Value};
+use appdepot_core::{Error, ErrorKind, Result};
 
 use super::q::{self, Comparison, Item, Test};
 use super::types::{MIXIN_SCHEMAS, MIXINS};
@@ -101,7 +101,12 @@ fn meaning(path: &str) -> Meaning {
 /// none or too large.
 pub(super) fn filter(text: &str, ignore_case: bool) -> Result<Filter> {
     let mut filter = Filter::default();
-    for clause in q::parse(text)? {
+    let clauses = q::parse(text)?;
+    // Before any expression is compiled or any id looked up.
+    if clauses.len() > CLAUSE_LIMIT {
+        return Err(Error::new(ErrorKind::Invalid, format!("q has more than {CLAUSE_LIMIT} conditions")));
+    }
+    for clause in clauses {
         let position = clause.position;
         match condition(&clause, ignore_case)? {
             Condition::Always => {}
@@ -362,6 +367,8 @@ mod tests {
             assert!(filter(text, false).unwrap_err().to_string().contains("position 1"), "{text}");
         }
         assert!(filter(&format!("id:~{}", "a".repeat(513)), false).is_err());
+        assert!(filter(&"id:a ".repeat(64), false).is_ok());
+        assert!(filter(&"id:a ".repeat(65), false).is_err());
         assert!(filter("id:~(\\w{50}){50}", false).is_err(), "too large once compiled");
     }
 
