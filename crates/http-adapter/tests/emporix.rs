@@ -346,3 +346,53 @@ async fn two_updates_of_one_version_do_not_both_succeed() {
     assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 7, "{statuses:?}");
 }
+
+/// What a served depot answers to `sent`; the client then hangs up.
+async fn over_tcp(service: Service, sent: &[u8], wait: bool) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = tokio::spawn(async move { axum::serve(listener, service.router::<()>()).await });
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(sent).await.unwrap();
+    let mut answer = Vec::new();
+    if wait {
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&answer).contains("}") {
+            let count = client.read(&mut buffer).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            answer.extend_from_slice(&buffer[..count]);
+        }
+    }
+    drop(client);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    served.abort();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn over_a_real_connection() {
+    let head = |length: usize| {
+        format!(
+            "POST /media/acme/assets HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer manage\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let body = form("0123456789");
+    let world = World::new().await;
+    // Hangs up in the middle of the file.
+    let half = head(body.len()) + &body[..body.len() - 12];
+    over_tcp(world.service(), half.as_bytes(), false).await;
+    assert_clean(&world).await;
+    // Announces far too much, and is answered before it sends any of it.
+    let answer = over_tcp(world.service(), head(1 << 40).as_bytes(), true).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert_clean(&world).await;
+    let answer = over_tcp(world.service(), (head(body.len()) + &body).as_bytes(), true).await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    // Addresses are made of the configured URL, not of the request's host.
+    let list = "GET /media/acme/assets HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: evil.example\r\nAuthorization: Bearer read\r\n\r\n";
+    let answer = over_tcp(world.service(), list.as_bytes(), true).await;
+    assert!(answer.contains("https://depot.example/media/acme/") && !answer.contains("evil"), "{answer}");
+}

@@ -42,8 +42,11 @@ impl World {
         let rival = first.create_organization(&system, "rival", "Rival Ltd.").await.unwrap().id;
         let homes =
             BTreeMap::from([(Subject::user("ada").unwrap(), acme), (Subject::user("rita").unwrap(), rival)]);
-        let depot =
-            Depot::builder().records(records.clone()).blobs(blobs.clone()).authorizer(Arc::new(Homes(homes))).build();
+        let depot = Depot::builder()
+            .records(records.clone())
+            .blobs(blobs.clone())
+            .authorizer(Arc::new(Homes(homes)))
+            .build();
         Self { depot, records, blobs, acme, rival }
     }
 
