@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use appdepot_core::inspect::{Problem, Source};
 use bytes::Bytes;
+use flate2::Decompress;
 
 use crate::error::{Anomaly, Code};
 use crate::limits::Limits;
@@ -25,6 +26,8 @@ pub struct Reader<'s> {
     recent: Window,
     anomalies: Vec<Anomaly>,
     refusal: Option<Problem>,
+    /// Kept between entries: its tables cost more to allocate than most manifests to inflate.
+    inflater: Option<Decompress>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -64,6 +67,7 @@ impl<'s> Reader<'s> {
             recent: Window::default(),
             anomalies: Vec::new(),
             refusal: None,
+            inflater: None,
         }
     }
 
@@ -234,6 +238,21 @@ impl<'s> Reader<'s> {
             self.note(Anomaly::BidiControl);
         }
         self.text(text)
+    }
+
+    /// A raw deflate decompressor at its start; give it back with [`keep_inflater`](Self::keep_inflater).
+    pub(crate) fn inflater(&mut self) -> Decompress {
+        match self.inflater.take() {
+            Some(mut inflater) => {
+                inflater.reset(false);
+                inflater
+            }
+            None => Decompress::new(false),
+        }
+    }
+
+    pub(crate) fn keep_inflater(&mut self, inflater: Decompress) {
+        self.inflater = Some(inflater);
     }
 
     pub(crate) fn finish(mut self) -> Findings {

@@ -870,16 +870,28 @@ fn inflate(
     data: &[u8],
     cap: u64,
 ) -> Result<(Bytes, bool), Problem> {
+    let mut stream = reader.inflater();
+    let result = inflate_with(&mut stream, reader, entry, data, cap);
+    reader.keep_inflater(stream);
+    result
+}
+
+fn inflate_with(
+    stream: &mut Decompress,
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    data: &[u8],
+    cap: u64,
+) -> Result<(Bytes, bool), Problem> {
     const FIRST: u64 = 64 << 10;
     let cap = usize::try_from(cap).unwrap_or(usize::MAX);
     // the declared size only chooses the first step
     let mut out = Vec::with_capacity(entry.size.clamp(256, FIRST) as usize + 1);
-    let mut stream = Decompress::new(false);
     loop {
         let consumed = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         let before = out.len();
         let input = data.get(consumed..).unwrap_or_default();
-        let status = stream.decompress_vec(input, &mut out, FlushDecompress::None);
+        let status = stream.decompress_vec(input, &mut out, FlushDecompress::Finish);
         let grown = out.len() - before;
         reader.charge_inflated(grown as u64)?;
         if out.len() > cap {
