@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use appdepot_core::inspect::{Inspection, Package};
-use appdepot_metadata::{Extractor, inspect_file};
+use appdepot::inspect::{Inspection, Package};
+use appdepot::metadata::{Extractor, inspect_file};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage: inspect [--json] [--bench DIR] FILE...";

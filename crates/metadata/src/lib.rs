@@ -1,8 +1,8 @@
 //! Bounded, fast metadata extraction from app packages.
 #![doc = include_str!("../README.md")]
 
-pub mod containers;
 mod bytes;
+pub mod containers;
 pub mod der;
 mod error;
 #[cfg(feature = "fixture")]

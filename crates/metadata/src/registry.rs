@@ -99,9 +99,10 @@ impl Registry {
     /// The formats whose files carry this name extension.
     fn hinted(&self, hint: &Hint) -> Option<&dyn Format> {
         let (_, extension) = hint.file_name.as_deref()?.rsplit_once('.')?;
-        self.formats.iter().map(AsRef::as_ref).find(|format| {
-            format.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
-        })
+        self.formats
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|format| format.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension)))
     }
 
     /// The format the content speaks for, and whether another one is as certain.

@@ -575,7 +575,8 @@ async fn read_directory(reader: &mut Reader<'_>, end: &End) -> Result<Option<Arc
         let shifted = reader.bytes(offset + gap, len).await?;
         match (declared_here, u32_at(&shifted, 0) == Some(CENTRAL)) {
             (true, false) => {
-                reader.refuse(Code::ZipStruct.problem("bytes stand between the directory and the end record"));
+                reader
+                    .refuse(Code::ZipStruct.problem("bytes stand between the directory and the end record"));
             }
             // Android goes by the offset, most others by what stands before the end record
             (true, true) => reader.refuse(Code::ZipAmbiguous.problem("two directories fit the end record")),

@@ -1,4 +1,4 @@
-//! Whose package it is: one file per format, one line each in [`all`].
+//! Whose package it is: one file per format, one line each in `all`.
 
 pub mod apk;
 pub mod ipa;
