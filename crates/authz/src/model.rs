@@ -188,10 +188,15 @@ mod tests {
         let permission = policy.permission("mdm.global.asset.get").unwrap();
         assert!(permission.rows.is_empty());
         let names = Arc::from([0]);
-        let question = Question { subject: "", names: &names, held_in: "", permission, domain: "" };
         let pool = Pool::default();
-        assert!(!pool.ask(&policy, &question).await.unwrap());
-        assert!(pool.0.lock().is_empty(), "no enforcer was made");
+        let some = policy.permission("mad.application.management.get").unwrap();
+        for (subject, domain, permission) in
+            [("user:a", "d", permission), ("", "", permission), ("", "d", some), ("user:a", "", some)]
+        {
+            let question = Question { subject, names: &names, held_in: domain, permission, domain };
+            assert!(!pool.ask(&policy, &question).await.unwrap());
+            assert!(pool.0.lock().is_empty(), "no enforcer was made");
+        }
     }
 
     #[tokio::test]
