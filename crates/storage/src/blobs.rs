@@ -24,6 +24,8 @@ const PART_SIZE: usize = 8 * 1024 * 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a failed read is tried again.
 const READ_RETRIES: usize = 2;
+/// How long the first of them waits; each further one twice as long.
+const READ_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How long one part may take to be written to a remote store.
 #[cfg(feature = "s3")]
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -157,7 +159,8 @@ impl OpendalBlobs {
     /// Any operator. Give it no retry layer: it would try failed writes again.
     pub fn from_operator(operator: Operator) -> Self {
         let limit = TimeoutLayer::new().with_timeout(READ_TIMEOUT).with_io_timeout(READ_TIMEOUT);
-        let retry = RetryLayer::new().with_max_times(READ_RETRIES).with_jitter();
+        let retry =
+            RetryLayer::new().with_max_times(READ_RETRIES).with_min_delay(READ_RETRY_DELAY).with_jitter();
         Self {
             reader: operator.clone().layer(limit).layer(retry),
             writer: operator,
@@ -275,7 +278,17 @@ async fn fill(writer: &mut Writer, mut body: ByteStream) -> Result<u64> {
     Ok(length)
 }
 
+/// Nothing is under the key; also when a file stands where one of its directories would be, which OpenDAL does not
+/// tell from other failures.
 fn is_absent(error: &opendal::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::NotADirectory) {
+            return true;
+        }
+        cause = error.source();
+    }
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 

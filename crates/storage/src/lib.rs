@@ -3,7 +3,7 @@
 mod blobs;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod records;
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "testing", unix))]
 pub mod testing;
 
 pub use blobs::OpendalBlobs;
