@@ -199,6 +199,47 @@ fn another_organization_does_not_exist() {
 }
 
 #[test]
+fn a_running_upload_is_finished_before_the_server_stops() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let (kind, form) = form(&[("file", Some("notes.apk"), APK)]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = format!(
+        "POST /v1/organizations/acme/mdm/assets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN_KEY}\r\n\
+         content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+        form.len()
+    );
+    let (first, second) = form.split_at(form.len() / 2);
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(first).unwrap();
+    let address = server.address.clone();
+    let stopping = std::thread::spawn(move || server.stop());
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stream.write_all(second).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 200);
+    assert_eq!(stopping.join().unwrap(), Some(0));
+}
+
+#[test]
+fn every_request_names_one_host() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    for (head, status) in [
+        ("GET /health/live HTTP/1.1\r\nhost: a", 200),
+        ("GET /health/live HTTP/1.0", 200),
+        ("GET /health/live HTTP/1.1", 400),
+        ("GET /health/live HTTP/1.1\r\nhost: a\r\nhost: b", 400),
+    ] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(Answer::read(&mut stream).status, status, "{head}");
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn the_first_start_tells_its_secrets_once() {
     let data = tempfile::tempdir().unwrap();
     let mut server = Server::with(Command::new(server_path()).arg("--data").arg(data.path()), data.path());
@@ -468,10 +509,13 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Cargo builds the examples before it runs the tests, next to them.
+/// Cargo builds the examples before it runs all tests, but not before it runs this one alone.
 fn server_path() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().parent().unwrap().join("examples/server");
-    assert!(path.exists(), "build it first: cargo build --example server");
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let sources = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/server")).unwrap();
+    let newest = sources.map(|source| modified(&source.unwrap().path())).max().unwrap();
+    assert!(modified(&path) >= newest, "out of date; first: cargo build --example server");
     path
 }

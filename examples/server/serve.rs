@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use appdepot::http::Service;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::header::HOST;
+use axum::http::{Request, StatusCode, Version};
+use axum::response::{IntoResponse as _, Response};
+use futures::future::{Either, Ready, ready};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -87,18 +90,24 @@ struct WithPeer {
 
 impl<B> tower::Service<Request<B>> for WithPeer
 where
-    Service: tower::Service<Request<B>, Error = Infallible>,
+    Service: tower::Service<Request<B>, Response = Response, Error = Infallible>,
 {
-    type Response = <Service as tower::Service<Request<B>>>::Response;
+    type Response = Response;
     type Error = Infallible;
-    type Future = <Service as tower::Service<Request<B>>>::Future;
+    type Future =
+        Either<Ready<Result<Response, Infallible>>, <Service as tower::Service<Request<B>>>::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // RFC 9112 §3.2; the library below leaves it to its user.
+        let hosts = request.headers().get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+            return Either::Left(ready(Ok(StatusCode::BAD_REQUEST.into_response())));
+        }
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        self.service.call(request)
+        Either::Right(self.service.call(request))
     }
 }
