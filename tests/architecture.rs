@@ -35,8 +35,20 @@ const AT_HOME: [(&str, &str); 6] = [
 
 /// Licences that may be linked without asking.
 const LICENCES: [&str; 14] = [
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Zlib", "Unicode-3.0",
-    "CC0-1.0", "0BSD", "Unlicense", "BSL-1.0", "CDLA-Permissive-2.0", "MIT-0",
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "ISC",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "Zlib",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "0BSD",
+    "Unlicense",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "MIT-0",
 ];
 
 /// Licences accepted for one crate, with the reason.
@@ -64,9 +76,9 @@ impl Graph {
             list(&metadata["packages"]).into_iter().map(|package| (text(&package["id"]), package)).collect();
         let mut edges = BTreeMap::new();
         for node in list(&metadata["resolve"]["nodes"]) {
-            let built_with = list(&node["deps"]).into_iter().filter(|dep| {
-                list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null())
-            });
+            let built_with = list(&node["deps"])
+                .into_iter()
+                .filter(|dep| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
             edges.insert(text(&node["id"]), built_with.map(|dep| text(&dep["pkg"])).collect());
         }
         Self { packages, edges }
@@ -104,7 +116,8 @@ fn root() -> PathBuf {
 fn dependencies_point_inwards() {
     let graph = Graph::read();
     for (name, allowed) in MAY_USE {
-        let ours: Vec<&str> = graph.direct(name).into_iter().filter(|dep| dep.starts_with("appdepot")).collect();
+        let ours: Vec<&str> =
+            graph.direct(name).into_iter().filter(|dep| dep.starts_with("appdepot")).collect();
         let wrong: Vec<&&str> = ours.iter().filter(|dep| !allowed.contains(dep)).collect();
         assert!(wrong.is_empty(), "{name} must not depend on {wrong:?}");
     }
@@ -134,8 +147,11 @@ fn third_party_crates_show_only_where_they_belong() {
 fn every_licence_is_accepted() {
     let graph = Graph::read();
     let linked = graph.reach("appdepot");
-    for package in graph.packages.values().filter(|package| linked.contains(package["name"].as_str().unwrap())) {
-        let (name, licence) = (package["name"].as_str().unwrap(), package["license"].as_str().unwrap_or("none"));
+    for package in
+        graph.packages.values().filter(|package| linked.contains(package["name"].as_str().unwrap()))
+    {
+        let (name, licence) =
+            (package["name"].as_str().unwrap(), package["license"].as_str().unwrap_or("none"));
         let excepted = LICENCE_EXCEPTIONS.iter().any(|(n, l, _)| (*n, *l) == (name, licence));
         assert!(excepted || accepted(licence), "{name} is licensed under {licence}");
     }
@@ -175,7 +191,9 @@ fn split<'a>(expression: &'a str, operator: &str) -> Option<(&'a str, &'a str)> 
 
 #[test]
 fn licence_expressions_are_understood() {
-    assert!(accepted("MIT OR Apache-2.0") && accepted("MIT/Apache-2.0") && accepted("(MIT OR GPL-3.0) AND ISC"));
+    assert!(
+        accepted("MIT OR Apache-2.0") && accepted("MIT/Apache-2.0") && accepted("(MIT OR GPL-3.0) AND ISC")
+    );
     assert!(!accepted("GPL-3.0") && !accepted("MIT AND GPL-3.0") && !accepted("none"));
 }
 
@@ -185,7 +203,10 @@ fn sources(extension: &str) -> Vec<(PathBuf, String)> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && !matches!(name.as_str(), "target" | "depot-data" | "corpus") {
+            if path.is_dir()
+                && !name.starts_with('.')
+                && !matches!(name.as_str(), "target" | "depot-data" | "corpus")
+            {
                 walk(&path, extension, found);
             } else if path.extension().is_some_and(|e| e == extension) {
                 found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
@@ -207,7 +228,10 @@ fn the_tree_is_tidy() {
             let place = format!("{shown}:{}", number + 1);
             assert!(!line.contains('\t') && !line.ends_with(' '), "{place}: tabs or trailing space");
             let comment = line.trim_start().starts_with("//");
-            assert!(!(comment && line.contains("```") && line.contains("ignore")), "{place}: an example not compiled");
+            assert!(
+                !(comment && line.contains("```") && line.contains("ignore")),
+                "{place}: an example not compiled"
+            );
             assert!(!line.contains("todo!(") && !line.contains("unimplemented!("), "{place}: unfinished");
         }
     }
@@ -219,7 +243,11 @@ fn documents_name_files_that_exist() {
         let folder = path.parent().unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap();
-            if target.is_empty() || target.contains("://") || target.contains("::") || target.starts_with("mailto:") {
+            if target.is_empty()
+                || target.contains("://")
+                || target.contains("::")
+                || target.starts_with("mailto:")
+            {
                 continue;
             }
             let exists = folder.join(target).exists();

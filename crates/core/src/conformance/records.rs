@@ -106,8 +106,12 @@ fn event(organization: Id<Organization>, action: &str, subject: Id<()>) -> NewEv
     }
 }
 
+fn name_of(record: &Record) -> String {
+    record.body.get("name").and_then(Json::as_str).unwrap_or("-").to_owned()
+}
+
 fn names(page: &Page<Record>) -> Vec<String> {
-    page.items.iter().map(|record| record.body["name"].as_str().unwrap_or("-").to_owned()).collect()
+    page.items.iter().map(name_of).collect()
 }
 
 async fn a_committed_record_is_read_back_whole(store: Store) -> Outcome {

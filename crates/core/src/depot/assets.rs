@@ -95,6 +95,8 @@ pub struct AssetChange {
     pub extra: Option<Extra>,
     pub file_name: Option<String>,
     pub media_type: Option<String>,
+    /// The address of a link; a file has none.
+    pub url: Option<String>,
 }
 
 impl Depot {
@@ -523,6 +525,13 @@ impl AssetChange {
         if let Some(extra) = &self.extra {
             check_extra("extra", extra)?;
             asset.extra.clone_from(extra);
+        }
+        if let Some(new) = &self.url {
+            let Content::Link { url } = &mut asset.content else {
+                return Err(Error::invalid("url", "a file has no address to change"));
+            };
+            check_url(new)?;
+            url.clone_from(new);
         }
         if let Content::File(file) = &mut asset.content {
             if let Some(name) = &self.file_name {

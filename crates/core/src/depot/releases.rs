@@ -78,6 +78,10 @@ impl Depot {
             return Err(Error::new(ErrorKind::Unsupported, "a link is no package"));
         };
         let unsupported = || Error::new(ErrorKind::Unsupported, "no package was understood in the file");
+        // A package beside a problem says what the file claims to be, not that it may be trusted.
+        if let Some(problem) = &file.inspection.error {
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {}", problem.code, problem.message)));
+        }
         let package = file.inspection.package.as_ref().ok_or_else(unsupported)?;
         let platform = package.platform.ok_or_else(unsupported)?;
         let version = package.version.clone().or_else(|| package.version_code.clone()).unwrap_or_default();

@@ -154,14 +154,17 @@ impl Kind {
                 const {
                     &[
                         text("name"),
+                        text("alias"),
                         text("access"),
                         text("class"),
                         text("content.type"),
                         text("content.fileName"),
                         text("content.extension"),
+                        text("content.mediaType"),
                         number("content.length"),
                         number("segment"),
                         many("references.id"),
+                        many("references.type"),
                     ]
                 }
             }
