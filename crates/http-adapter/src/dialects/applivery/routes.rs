@@ -562,9 +562,10 @@ fn asset(backend: &Backend, providers: &[StorageProvider], stored: &Stored<Asset
 /// nowhere (RFC 2606).
 fn uploaded_by(stored: &Stored<Asset>) -> UploadedBy {
     let person = &stored.uploaded_by;
-    let email = match person.email.as_str() {
-        "" => format!("unknown@{}.invalid", stored.organization),
-        email => email.to_owned(),
+    let email = match (person.email.as_str(), person.first_name.as_str()) {
+        ("", "") => format!("unknown@{}.invalid", stored.organization),
+        ("", name) => format!("{}@{}.invalid", appdepot_core::domain::slugify(name), stored.organization),
+        (email, _) => email.to_owned(),
     };
     UploadedBy { email, first_name: person.first_name.clone(), last_name: person.last_name.clone() }
 }
