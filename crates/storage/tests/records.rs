@@ -18,8 +18,8 @@ use appdepot_core::records::{Batch, Change, Claim, Key, Record, RecordStore};
 use appdepot_storage::testing::Postgres;
 use appdepot_storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
 use libtest_mimic::{Failed, Trial};
-use serde_json::json;
-use support::{block_on, insertion, record};
+use serde_json::{Value as Json, json};
+use support::block_on;
 use tempfile::TempDir;
 
 /// One engine, with a database of its own.
@@ -96,7 +96,7 @@ macro_rules! on_both {
 
 fn main() {
     support::run(|server| {
-        on_both!(
+        let mut all = on_both!(
             server,
             agreement::queries_agree_with_core,
             one_of_many_updates_wins,
@@ -114,10 +114,39 @@ fn main() {
             expressions_page_and_count,
             a_nul_is_invalid_everywhere,
             large_lists_of_values_fit,
+            offsets_count_records_not_members,
             indexes::are_used,
-        )
+        );
+        all.push(Trial::test("sqlite::a_busy_file_is_waited_for", || {
+            block_on(a_busy_file_is_waited_for());
+            Ok(())
+        }));
+        all.push(Trial::test("postgres::only_a_rollback_at_commit_is_tried_again", move || {
+            block_on(only_a_rollback_at_commit_is_tried_again(&server.expect("a server")));
+            Ok(())
+        }));
+        all
     })
     .exit();
+}
+
+fn record(organization: Id<Organization>, body: Json) -> Record {
+    Record {
+        kind: Kind::Asset,
+        organization,
+        id: Id::generate(),
+        revision: 1,
+        created_at: Timestamp::from_millis(1_700_000_000_000),
+        updated_at: Timestamp::from_millis(1_700_000_000_000),
+        batch: Id::NIL,
+        schema: 1,
+        body,
+        claims: Vec::new(),
+    }
+}
+
+fn insertion(records: impl IntoIterator<Item = Record>) -> Batch {
+    Batch { changes: records.into_iter().map(Change::Insert).collect(), ..Batch::new() }
 }
 
 fn event(organization: Id<Organization>, n: usize) -> NewEvent {
@@ -230,7 +259,7 @@ async fn crossing_batches_do_not_deadlock(engine: Engine) {
             let (store, mut records) = (store.clone(), records.clone());
             tokio::spawn(async move {
                 records.rotate_left(task % 6);
-                if task % 2 == 0 {
+                if task.is_multiple_of(2) {
                     records.reverse();
                 }
                 loop {
@@ -427,4 +456,70 @@ async fn large_lists_of_values_fit(engine: Engine) {
         query = query.filter(Field::parse(field).unwrap(), values());
     }
     assert_eq!(store.list(&query).await.unwrap().items.len(), 1);
+}
+
+async fn offsets_count_records_not_members(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let many = |_| record(tenant, json!({"references": [{"id": "a"}, {"id": "b"}], "tags": ["a", "b", "c"]}));
+    store.commit(insertion((0..3).map(many))).await.unwrap();
+    for path in ["references.id", "tags"] {
+        let query =
+            Query::of::<appdepot_core::domain::Asset>(tenant).filter(Field::parse(path).unwrap(), Op::Exists);
+        for skip in 0..5 {
+            let page = store.list(&query.clone().skip(skip).counted()).await.unwrap();
+            assert_eq!(
+                (page.items.len(), page.total),
+                (3usize.saturating_sub(skip as usize), Some(3)),
+                "{path}"
+            );
+        }
+    }
+}
+
+async fn a_busy_file_is_waited_for() {
+    let engine = Engine::sqlite().await;
+    let Engine::Sqlite(records, directory) = &engine else { unreachable!() };
+    let other = SqliteRecords::open(directory.path().join("depot.sqlite"), Durability::Full).await.unwrap();
+    let held = other.writer().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let one = record(Id::generate(), json!({}));
+    let (committed, ()) = futures::join!(records.commit(insertion([one.clone()])), async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        // Readers do not wait.
+        assert_eq!(records.get(&one.key()).await.unwrap(), None);
+        held.rollback().await.unwrap();
+    });
+    committed.unwrap();
+    assert_eq!(other.get(&one.key()).await.unwrap(), Some(one));
+}
+
+/// Lets `COMMIT` itself fail, in two ways, the first time each.
+async fn only_a_rollback_at_commit_is_tried_again(server: &Postgres) {
+    let engine = Engine::postgres(server).await;
+    let store = engine.store();
+    let fail = |how: &str| {
+        format!(
+            "CREATE SEQUENCE tries; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('tries') = 1 THEN {how}; END IF; RETURN NULL; END $$; \
+             CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON records DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
+    };
+    let run = async |sql: String| {
+        let Engine::Postgres(records, _) = &engine else { unreachable!() };
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(records.pool()).await.unwrap();
+    };
+    run(fail("RAISE EXCEPTION 'not now' USING ERRCODE = '40001'")).await;
+    let one = record(Id::generate(), json!({}));
+    let batch = Batch { events: vec![event(one.organization, 1)], ..insertion([one.clone()]) };
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.events(&EventFilter::of(one.organization)).await.unwrap()[0].sequence, 1);
+
+    run("DROP TRIGGER fail ON records; DROP FUNCTION fail; DROP SEQUENCE tries".to_owned()).await;
+    run(fail("PERFORM pg_terminate_backend(pg_backend_pid())")).await;
+    let two = record(one.organization, json!({}));
+    let error = store.commit(insertion([two.clone()])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    // The connection is gone, the store is not; and nothing was tried behind the caller's back.
+    assert_eq!(store.get(&two.key()).await.unwrap(), None);
+    store.commit(insertion([two])).await.unwrap();
 }

@@ -120,7 +120,10 @@ impl<E: Engine> Store<E> {
     async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         query.check()?;
         query::check_texts(query)?;
-        let mut statement = query::select(self.0.dialect(), query, query.limit.saturating_add(1))?;
+        let evaluates = |clause: &&Clause| self.0.dialect().evaluates(&clause.op);
+        let remote = query.clauses.iter().filter(evaluates).cloned().collect();
+        let remote = Query { clauses: remote, ..query.clone() };
+        let mut statement = query::select(self.0.dialect(), &remote, query.limit.saturating_add(1))?;
         let (explain, shapes) = self.0.dialect().explain();
         statement.sql = format!("{explain} {}", statement.sql).into();
         let rows = self.reader().await?.rows(statement, shapes).await.map_err(|e| self.fault(e))?;

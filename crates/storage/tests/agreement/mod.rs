@@ -11,8 +11,7 @@ use proptest::strategy::{Just, Strategy, Union};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 
-use super::Engine;
-use super::support::{insertion, record};
+use super::{Engine, insertion, record};
 
 const TEXTS: [&str; 14] =
     ["", "a", "A", "ab", "aB", "b", "1", "true", "null", "%", "é", "É", "l'\"\\\n", "\u{ffff}\u{10ffff}"];

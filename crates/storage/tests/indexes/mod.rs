@@ -3,8 +3,7 @@
 use appdepot_core::domain::{Asset, Id, Timestamp};
 use appdepot_core::query::{Field, Op, Query, Sort};
 
-use super::Engine;
-use super::support::{insertion, record};
+use super::{Engine, insertion, record};
 use serde_json::json;
 
 pub(crate) async fn are_used(engine: Engine) {

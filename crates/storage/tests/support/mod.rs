@@ -3,11 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use appdepot_core::domain::{Id, Kind, Organization, Timestamp};
-use appdepot_core::records::{Batch, Change, Record};
 use appdepot_storage::testing::Postgres;
 use libtest_mimic::{Arguments, Conclusion, Trial};
-use serde_json::Value as Json;
 
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -35,23 +32,4 @@ pub(crate) fn run(trials: impl FnOnce(Option<Arc<Postgres>>) -> Vec<Trial>) -> C
     // Leaving the process by `exit` would not stop the server.
     drop(server);
     conclusion
-}
-
-pub(crate) fn record(organization: Id<Organization>, body: Json) -> Record {
-    Record {
-        kind: Kind::Asset,
-        organization,
-        id: Id::generate(),
-        revision: 1,
-        created_at: Timestamp::from_millis(1_700_000_000_000),
-        updated_at: Timestamp::from_millis(1_700_000_000_000),
-        batch: Id::NIL,
-        schema: 1,
-        body,
-        claims: Vec::new(),
-    }
-}
-
-pub(crate) fn insertion(records: impl IntoIterator<Item = Record>) -> Batch {
-    Batch { changes: records.into_iter().map(Change::Insert).collect(), ..Batch::new() }
 }
