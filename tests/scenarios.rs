@@ -61,6 +61,7 @@ fn main() {
         files_that_are_no_packages_are_kept_and_not_released
         the_same_version_is_released_once
         names_are_unique_and_slugs_are_numbered
+        only_an_owner_makes_owners
     };
     let postgres = Arc::new(Postgres::start());
     let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
@@ -683,4 +684,19 @@ async fn names_are_unique_and_slugs_are_numbered(ground: Ground) {
     assert_eq!(stage.depot.apps(&system(), named).await.unwrap().total, Some(5));
     let by_uuid = stage.depot.apps(&system(), Query::of::<App>(stage.acme)).await.unwrap().items[0].id;
     assert!(stage.depot.app(&system(), stage.acme, &by_uuid.to_uuid()).await.is_ok());
+}
+
+async fn only_an_owner_makes_owners(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (owner, admin) = (stage.hire("olga", Role::OWNER).await, stage.hire("adam", "org.admin").await);
+    let give = async |actor: &Actor, name: &str, role: &str| {
+        let (subject, role) = (Subject::user(name).unwrap(), Role::parse(role).unwrap());
+        stage.depot.grant(actor, stage.acme, subject, role, None).await.map(|_| ())
+    };
+    give(&admin, "eve", "org.editor").await.unwrap();
+    assert_eq!(kind(give(&admin, "adam", Role::OWNER).await), ErrorKind::Forbidden);
+    let role = Role::parse(Role::OWNER).unwrap();
+    let take = stage.depot.revoke(&admin, stage.acme, owner.subject.clone(), role, None).await;
+    assert_eq!(kind(take), ErrorKind::Forbidden);
+    give(&owner, "adam", Role::OWNER).await.unwrap();
 }

@@ -16,7 +16,7 @@ pub const PAGE_LIMIT: u32 = 1_000;
 /// The most clauses one query may hold.
 pub const CLAUSE_LIMIT: usize = 64;
 /// The most values one `In` or `Overlaps` may hold.
-pub const VALUE_LIMIT: usize = 1_000;
+pub const VALUE_LIMIT: usize = 10_000;
 /// The longest regular expression, in bytes.
 pub const PATTERN_LIMIT: usize = 512;
 

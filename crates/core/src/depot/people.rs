@@ -101,7 +101,8 @@ impl Depot {
         .await
     }
 
-    /// Gives a role to a subject, in the organization or on one app. Giving it twice is one grant.
+    /// Gives a role to a subject, in the organization or on one app. Giving it twice is one grant. Only an owner
+    /// makes owners.
     ///
     /// # Errors
     /// `NotFound(app)`.
@@ -114,6 +115,7 @@ impl Depot {
         app: Option<Id<App>>,
     ) -> Result<Stored<Grant>> {
         self.authorize(actor, permission::GRANT_CREATE, Target::organization(organization)).await?;
+        self.check_rank(actor, organization, &role).await?;
         if let Some(app) = app {
             self.load::<App>(organization, app).await?;
         }
@@ -127,7 +129,7 @@ impl Depot {
         }
     }
 
-    /// Takes a role away. The next decision knows.
+    /// Takes a role away. The next decision knows. Only an owner unmakes owners.
     ///
     /// # Errors
     /// `NotFound(grant)`.
@@ -140,6 +142,7 @@ impl Depot {
         app: Option<Id<App>>,
     ) -> Result<()> {
         self.authorize(actor, permission::GRANT_REMOVE, Target::organization(organization)).await?;
+        self.check_rank(actor, organization, &role).await?;
         let stored = self.find_grant(organization, &Grant { subject, role, app }).await?;
         let mut batch = Batch::new();
         batch.delete(&stored);
@@ -178,6 +181,16 @@ impl Depot {
             return Err(Error::invalid("limit", "1 to 1000"));
         }
         self.0.records.events(filter).await
+    }
+
+    /// Nobody makes more of themselves than they are: giving and taking ownership takes an owner.
+    async fn check_rank(&self, actor: &Actor, organization: Id<Organization>, role: &Role) -> Result<()> {
+        if role.as_str() != Role::OWNER || actor.is_system() {
+            return Ok(());
+        }
+        let own = self.own_roles(actor, organization).await?;
+        let owner = own.iter().any(|grant| grant.role == *role && grant.app.is_none());
+        if owner { Ok(()) } else { Err(Error::forbidden(permission::GRANT_CREATE)) }
     }
 
     async fn find_grant(&self, organization: Id<Organization>, grant: &Grant) -> Result<Stored<Grant>> {

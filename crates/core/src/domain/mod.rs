@@ -177,8 +177,9 @@ impl Kind {
             Self::Group => const { &[text("name"), many("members")] },
             Self::Grant => const { &[text("subject")] },
             Self::Ticket => const { &[number("expiresAt")] },
+            Self::Key => const { &[text("organization")] },
             Self::Token => const { &[number("expiresAt"), text("key")] },
-            Self::Organization | Self::Store | Self::Key => const { &[] },
+            Self::Organization | Self::Store => const { &[] },
         }
     }
 }
