@@ -35,9 +35,9 @@ pub(super) fn statements(dialect: Dialect) -> Result<Vec<String>> {
 
 fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &mut Vec<String>) {
     let word = kind.as_str();
-    let name = |definition: &str| {
+    let name = |path: &str, definition: &str| {
         let digest = super::cursor::digest(definition.as_bytes());
-        let readable = declared.path.replace(['.', '-'], "_").to_ascii_lowercase();
+        let readable = path.replace(['.', '-'], "_").to_ascii_lowercase();
         format!("declared_{word}_{readable:.32}_{digest:.8}")
     };
     if declared.holds == Holds::Many {
@@ -45,13 +45,18 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
             // SQLite has no index over the members of an array; the organization's records of the kind are read.
             #[cfg(feature = "sqlite")]
             Dialect::Sqlite => {}
+            // One for all paths that start alike.
             #[cfg(feature = "postgres")]
             Dialect::Postgres => {
                 let first = path.names().first().map_or("", String::as_str);
                 let definition = format!(
                     "ON records USING gin ((body -> '{first}') jsonb_path_ops) WHERE kind = '{word}'"
                 );
-                into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(&definition)));
+                let statement =
+                    format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(first, &definition));
+                if !into.contains(&statement) {
+                    into.push(statement);
+                }
             }
         }
         return;
@@ -59,7 +64,7 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
     let columns = Place::declared(dialect, path).sort_columns();
     let list: Vec<&str> = columns.iter().map(super::dialect::Fragment::as_sql).collect();
     let definition = format!("ON records (organization, {}, id) WHERE kind = '{word}'", list.join(", "));
-    into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(&definition)));
+    into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(declared.path, &definition)));
     match dialect {
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => {}
@@ -67,7 +72,10 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
             let definition = format!("ON kind, {} FROM records", list.join(", "));
-            into.push(format!("CREATE STATISTICS IF NOT EXISTS {}_s {definition}", name(&definition)));
+            into.push(format!(
+                "CREATE STATISTICS IF NOT EXISTS {}_s {definition}",
+                name(declared.path, &definition)
+            ));
         }
     }
 }

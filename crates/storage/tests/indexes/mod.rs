@@ -42,7 +42,7 @@ pub(crate) async fn are_used(engine: Engine) {
         (
             "member",
             assets().filter(field("references.id"), Op::Eq("r77".into())),
-            "declared_asset_references_id",
+            "declared_asset_references",
         ),
     ];
     for (what, query, index) in tries {
