@@ -5,7 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
 /// A failed answer.
 #[derive(Debug)]
@@ -13,6 +13,18 @@ pub(crate) struct Fault {
     status: StatusCode,
     code: u16,
     message: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    status: bool,
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: u16,
+    message: &'a str,
 }
 
 /// Documented: 404.
@@ -127,7 +139,7 @@ impl From<Error> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = json!({ "status": false, "error": { "code": self.code, "message": self.message } });
+        let body = Body { status: false, error: ErrorBody { code: self.code, message: &self.message } };
         let mut response = (self.status, Json(body)).into_response();
         match self.status {
             StatusCode::UNAUTHORIZED => {
