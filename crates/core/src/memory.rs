@@ -138,6 +138,7 @@ impl RecordStore for MemoryRecords {
     }
 
     async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>> {
+        filter.check()?;
         let state = lock(&self.state);
         let mut found: Vec<Event> =
             state.events.iter().filter(|event| filter.matches(event)).cloned().collect();

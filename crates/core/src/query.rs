@@ -402,7 +402,8 @@ pub fn sort_key(field: &Field, record: &Record) -> SortKey {
     };
     match json {
         Json::Bool(value) => SortKey::Boolean(value),
-        Json::Number(value) => value.as_f64().map_or(SortKey::Absent, SortKey::Number),
+        // Adding zero turns -0.0 into 0.0: equal values must sort as equals.
+        Json::Number(value) => value.as_f64().map_or(SortKey::Absent, |value| SortKey::Number(value + 0.0)),
         Json::String(value) => SortKey::Text(value),
         Json::Null | Json::Array(_) | Json::Object(_) => SortKey::Absent,
     }

@@ -10,6 +10,9 @@ use crate::error::Result;
 use crate::query::{Page, Query};
 
 /// Keeps records and events.
+///
+/// A store may refuse as `Invalid` what not every database can keep: a text with a NUL character, a claim or a
+/// declared text of more than 2,000 bytes, a revision beyond 2^63. The depot makes none of these.
 #[async_trait]
 pub trait RecordStore: fmt::Debug + Send + Sync + 'static {
     /// The record under `key`, or `None`.
@@ -44,6 +47,7 @@ pub trait RecordStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - By sequence, ascending unless `newest_first`.
+    /// - `Invalid` for a filter that fails [`EventFilter::check`].
     async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>>;
 }
 

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Extra, Id, Kind, Organization, Timestamp};
 use crate::authorize::Origin;
+use crate::error::{Error, Result};
 
 /// Something that happened. Committed with the change it tells of; never altered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,14 @@ impl EventFilter {
     pub fn about<K>(mut self, subject: Id<K>) -> Self {
         self.subject = Some(subject.cast());
         self
+    }
+
+    /// Checks the limit; every store calls it first.
+    ///
+    /// # Errors
+    /// `Invalid` unless it is 1 to 1000.
+    pub fn check(&self) -> Result<()> {
+        if (1..=1_000).contains(&self.limit) { Ok(()) } else { Err(Error::invalid("limit", "1 to 1000")) }
     }
 
     /// Whether `event` is asked for. The definition that SQL stores must agree with.
