@@ -14,7 +14,6 @@ mod reader;
 mod registry;
 mod signature;
 mod source;
-#[allow(dead_code, reason = "used by formats as they come")]
 mod xml;
 
 pub use crate::error::{Anomaly, Code};
