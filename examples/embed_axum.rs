@@ -1,16 +1,15 @@
 //! A depot inside an axum application that has routes and state of its own.
-//!
 //! `cargo run --example embed_axum` sends itself one request and ends; with `-- --listen 127.0.0.1:3000` it serves.
-
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use appdepot::authenticate::{AccessToken, Authenticator};
-use appdepot::authorize::Actor;
-use appdepot::error::CredentialFault;
+use appdepot::authorize::{Actor, Subject};
+use appdepot::authz::CasbinAuthorizer;
 use appdepot::{Depot, Error, ErrorKind, Result, http::Service};
+use appdepot::{domain::Role, error::CredentialFault, memory::MemoryRecords};
 use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use tower::ServiceExt as _;
 
@@ -21,8 +20,10 @@ struct House;
 #[async_trait::async_trait]
 impl Authenticator for House {
     async fn authenticate(&self, token: &str) -> Result<Actor> {
-        let known = token == "let-me-in";
-        known.then(|| Actor::system("house")).ok_or(Error::unauthenticated(CredentialFault::Bad))
+        match token {
+            "let-me-in" => Ok(Actor::new(Subject::user("ada")?)),
+            _ => Err(Error::unauthenticated(CredentialFault::Bad)),
+        }
     }
     async fn grant(&self, _: &str, _: &str, _: Option<BTreeSet<String>>) -> Result<AccessToken> {
         Err(Error::new(ErrorKind::Unsupported, "tokens are made elsewhere"))
@@ -31,8 +32,12 @@ impl Authenticator for House {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let depot = Depot::builder().build();
-    depot.create_organization(&Actor::system("start"), "acme", "Acme Corp.").await?;
+    let records = Arc::new(MemoryRecords::new());
+    let authorizer = Arc::new(CasbinAuthorizer::new(records.clone()));
+    let depot = Depot::builder().records(records).authorizer(authorizer).build();
+    let start = Actor::system("start");
+    let acme = depot.create_organization(&start, "acme", "Acme Corp.").await?.id;
+    depot.grant(&start, acme, Subject::user("ada")?, Role::parse("org.admin")?, None).await?;
     let service = Service::builder(depot, Arc::new(House)).public_url("http://localhost:3000/depot").build();
     let app = Router::new()
         .route("/hello", get(async |State(name): State<&'static str>| format!("hello {name}")))
@@ -47,8 +52,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .header("authorization", "Bearer let-me-in")
         .body(Body::empty())?;
     let response = app.oneshot(request).await?;
-    println!("{}", response.status());
+    let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
-    println!("{}", String::from_utf8_lossy(&body));
+    println!("{status}\n{}", String::from_utf8_lossy(&body));
     Ok(())
 }

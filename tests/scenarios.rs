@@ -618,8 +618,10 @@ async fn a_store_page_is_cut_after_the_audience(ground: Ground) {
     let next = page(Query::of::<Listing>(stage.acme)).after(first.next.unwrap());
     let second = stage.depot.storefront(&ada, &stage.store, next).await.unwrap();
     assert_eq!(second.items.len(), 1);
-    let joined =
-        stage.depot.change_members(&system(), stage.acme, others.id, &[ada.subject.clone()], &[]).await;
+    let joined = stage
+        .depot
+        .change_members(&system(), stage.acme, others.id, std::slice::from_ref(&ada.subject), &[])
+        .await;
     joined.unwrap();
     assert_eq!(stage.offered(&ada).await.len(), 12);
 }

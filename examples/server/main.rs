@@ -52,6 +52,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Outcome {
+    // The causes of failures are told to the operator here, never to a client.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     if config.sign_in_given {
         eprintln!(
             "notice: --admin-email and --admin-password are ignored; there is no sign-in by password yet"
@@ -86,10 +88,10 @@ async fn upkeep(depot: Depot, keys: Arc<Keys>) {
     loop {
         interval.tick().await;
         if let Err(error) = depot.sweep().await {
-            eprintln!("sweep: {error}");
+            tracing::warn!(?error, "sweep");
         }
         if let Err(error) = keys.purge(PURGE_TOKENS).await {
-            eprintln!("expired tokens: {error}");
+            tracing::warn!(?error, "expired tokens");
         }
     }
 }

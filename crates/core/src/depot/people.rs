@@ -35,12 +35,8 @@ impl Depot {
     /// `NotFound` for all others.
     pub async fn organization(&self, actor: &Actor, reference: &str) -> Result<Stored<Organization>> {
         let found: Stored<Organization> = self.resolve(Id::NIL, "slug", reference).await?;
-        let target = Target::organization(found.id);
-        match self.authorize(actor, permission::ORGANIZATION_GET, target).await {
-            // Having some standing is enough to know that it exists; what may be done in it is asked again.
-            Err(error) if error.kind() != ErrorKind::Forbidden => Err(error),
-            _ => Ok(found),
-        }
+        self.check_standing(actor, found.id).await?;
+        Ok(found)
     }
 
     /// Makes a group.
@@ -178,6 +174,15 @@ impl Depot {
     pub async fn events(&self, actor: &Actor, filter: &EventFilter) -> Result<Vec<Event>> {
         self.authorize(actor, permission::EVENT_LIST, Target::organization(filter.organization)).await?;
         self.0.records.events(filter).await
+    }
+
+    /// Having some standing is enough to know that an organization exists; what may be done in it is asked again.
+    pub(super) async fn check_standing(&self, actor: &Actor, organization: Id<Organization>) -> Result<()> {
+        let target = Target::organization(organization);
+        match self.authorize(actor, permission::ORGANIZATION_GET, target).await {
+            Err(error) if error.kind() != ErrorKind::Forbidden => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Nobody makes more of themselves than they are: giving and taking ownership takes an owner.

@@ -17,9 +17,6 @@ use super::engine::Statement;
 use super::place::{self, Place};
 use super::{cursor, declared};
 
-/// The most events one answer may hold.
-const EVENT_LIMIT: u32 = 1_000;
-
 /// Refuses texts that PostgreSQL cannot take, on every engine.
 ///
 /// # Errors
@@ -84,9 +81,7 @@ pub(super) fn count(dialect: Dialect, query: &Query) -> Statement {
 /// # Errors
 /// `Invalid` for a limit out of bounds or a text with a NUL character.
 pub(super) fn events(dialect: Dialect, filter: &EventFilter) -> Result<Statement> {
-    if filter.limit == 0 || filter.limit > EVENT_LIMIT {
-        return Err(Error::invalid("limit", format!("1 to {EVENT_LIMIT}")));
-    }
+    filter.check()?;
     let texts = [&filter.action, &filter.actor];
     if texts.into_iter().flatten().any(|text| text.contains('\0')) {
         return Err(Error::invalid("filter", "a text holds a NUL character"));
