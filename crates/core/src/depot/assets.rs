@@ -60,12 +60,13 @@ pub struct NewFile {
     pub media_type: Option<String>,
     /// The largest length in bytes, if smaller than the depot's own limit.
     pub limit: Option<u64>,
-    /// A last look at what was learnt, before the file becomes visible. Refusing it leaves nothing behind.
+    /// A last look at what was learnt, before the file becomes visible.
     pub accept: Option<Accept>,
 }
 
-/// Looks at a measured and inspected file, and may refuse it.
-pub type Accept = Box<dyn FnOnce(&File) -> Result<()> + Send>;
+/// Looks at a measured and inspected file. May refuse it, which leaves nothing behind, or add what became known
+/// only after its bytes: forms often have fields after their file.
+pub type Accept = Box<dyn FnOnce(&File) -> Result<AssetChange> + Send>;
 
 /// An object that is already in a storage provider of the organization.
 pub struct ForeignObject {
@@ -122,11 +123,12 @@ impl Depot {
             return Err(Error::taken("alias"));
         }
         let id = Id::generate();
-        let (blob, file) = self.receive(organization, id, file, body).await?;
+        let (blob, file, late) = self.receive(organization, id, file, body).await?;
         // The grant may have gone while the bytes came.
         let again = self.authorize(actor, permission::ASSET_CREATE, target).await;
         let made = again.and_then(|()| {
-            let asset = new.into_asset(actor, Content::File(Box::new(file)));
+            let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
+            late.apply(&mut asset)?;
             let stored = Stored { id, ..Stored::new(organization, asset, self.now()) };
             let mut batch = Batch::new();
             batch.insert(&stored)?;
@@ -200,8 +202,9 @@ impl Depot {
         }
         let location = Location::Provider { provider: provider.id, key: object.key };
         let source = EndsSource { ends: &ends, rest: BlobSource::new(&**objects, &key, length) };
-        let file = self.describe(object.file, location, length, sha256, &source).await?;
-        let asset = new.into_asset(actor, Content::File(Box::new(file)));
+        let (file, late) = self.describe(object.file, location, length, sha256, &source).await?;
+        let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
+        late.apply(&mut asset)?;
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
     }
 
@@ -275,7 +278,7 @@ impl Depot {
         }
         let mut asset = stored.value.clone();
         change.apply(&mut asset)?;
-        let (blob, file) = self.receive(organization, id, file, body).await?;
+        let (blob, file, late) = self.receive(organization, id, file, body).await?;
         let again = self.authorize(actor, permission::ASSET_UPDATE, target).await;
         let old = match again {
             Ok(()) => self.doomed(&stored).await,
@@ -284,6 +287,7 @@ impl Depot {
         let made = old.and_then(|old| {
             asset.class = class_of(&file);
             asset.content = Content::File(Box::new(file));
+            late.apply(&mut asset)?;
             let next = stored.changed(asset, self.now());
             let mut batch = Batch::new();
             batch.update(&next)?;
@@ -370,19 +374,24 @@ impl Depot {
         asset: Id<Asset>,
         new: NewFile,
         body: ByteStream,
-    ) -> Result<(Stored<Blob>, File)> {
+    ) -> Result<(Stored<Blob>, File, AssetChange)> {
         let announced = Blob { state: BlobState::Pending, asset };
         let blob = Stored::new(organization, announced, self.now());
         let mut batch = Batch::new();
         batch.insert(&blob)?;
         self.commit(batch).await?;
         match self.store_bytes(&blob, new, body).await {
-            Ok(file) => Ok((blob, file)),
+            Ok((file, late)) => Ok((blob, file, late)),
             Err(error) => Err(self.discard(blob, error).await),
         }
     }
 
-    async fn store_bytes(&self, blob: &Stored<Blob>, new: NewFile, body: ByteStream) -> Result<File> {
+    async fn store_bytes(
+        &self,
+        blob: &Stored<Blob>,
+        new: NewFile,
+        body: ByteStream,
+    ) -> Result<(File, AssetChange)> {
         let key = BlobKey::of(blob.id);
         let measure = Measure::default();
         let stored = self.0.blobs.put(&key, measure.stream(body, self.upload_limit(&new))).await?;
@@ -394,11 +403,11 @@ impl Depot {
             return Err(Error::invalid("file", "the file is empty"));
         }
         let source = EndsSource { ends: &ends, rest: BlobSource::new(&*self.0.blobs, &key, length) };
-        let file = self.describe(new, Location::Blob(blob.id), length, sha256, &source).await?;
+        let described = self.describe(new, Location::Blob(blob.id), length, sha256, &source).await?;
         if self.now() > blob.created_at.after(self.0.limits.upload_deadline) {
             return Err(Error::new(ErrorKind::Limited, "the upload took too long"));
         }
-        Ok(file)
+        Ok(described)
     }
 
     async fn describe(
@@ -408,7 +417,7 @@ impl Depot {
         length: u64,
         sha256: String,
         source: &dyn Source,
-    ) -> Result<File> {
+    ) -> Result<(File, AssetChange)> {
         let file_name = show_name(&new.file_name);
         let extension = extension_of(&file_name);
         let media_type = new.media_type.filter(|text| is_media_type(text));
@@ -417,10 +426,8 @@ impl Depot {
         let media_type =
             media_type.unwrap_or_else(|| media_type_of(inspection.format, &extension).to_owned());
         let file = File { location, length, sha256, file_name, extension, media_type, inspection };
-        if let Some(accept) = new.accept {
-            accept(&file)?;
-        }
-        Ok(file)
+        let late = new.accept.map_or_else(|| Ok(AssetChange::default()), |accept| accept(&file))?;
+        Ok((file, late))
     }
 
     /// The second half: `batch` and the blob's readiness become true together. On failure nothing remains, unless

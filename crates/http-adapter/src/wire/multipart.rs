@@ -4,8 +4,8 @@
 //! a dialect does about the order is one of two things:
 //!
 //! - files of a few megabytes: keep the file part with [`FilePart::keep`] until the texts are known;
-//! - large files: hand [`FilePart::stream`] to the depot with the texts seen so far, call [`Form::next`] again
-//!   when the depot is done with it, and apply the texts that come after with an update.
+//! - large files: hand [`FilePart::stream`] to the depot with the texts seen so far, read the rest of the form before
+//!   that stream ends, and give the depot what it said in [`NewFile::accept`](appdepot_core::depot::NewFile).
 
 use std::pin::Pin;
 use std::sync::Arc;

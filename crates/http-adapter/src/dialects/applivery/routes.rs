@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use appdepot_core::authorize::Actor;
 use appdepot_core::blobs::ByteStream;
-use appdepot_core::depot::{Accept, AssetChange, ForeignObject, NewApp, NewAsset, NewFile};
+use appdepot_core::depot::{AssetChange, ForeignObject, NewApp, NewAsset, NewFile};
 use appdepot_core::domain::{
     App, Asset, Entity, Extra, File, Grant, Id, LifecycleName, Location, Organization, StorageProvider,
     Stored,
@@ -93,7 +93,7 @@ async fn add_edge_asset(call: Call, body: Body) -> Answered {
     let EdgeAsset { file, details } = EdgeAsset::read(&body)?;
     let extension = words::extension(&file.original_name).ok_or_else(Fault::extension)?;
     let provider = Id::parse(&file.storage_provider).map_err(|_| Fault::storage_provider())?;
-    let (new, accept) = described(details, extension);
+    let (new, declared) = described(details);
     let object = ForeignObject {
         provider,
         bucket: file.bucket,
@@ -104,7 +104,10 @@ async fn add_edge_asset(call: Call, body: Body) -> Answered {
             file_name: file.original_name,
             media_type: Some(file.media_type),
             limit: None,
-            accept: Some(accept),
+            accept: Some(Box::new(move |file| {
+                check(extension, declared.as_ref(), file)?;
+                Ok(AssetChange::default())
+            })),
         },
     };
     let organization = call.organization.id;
@@ -133,31 +136,23 @@ async fn add_asset(call: Call, body: Body) -> Answered {
         return Err(Fault::no_file());
     }
     let extension = words::extension(&file.file_name).ok_or_else(Fault::extension)?;
-    let (new, accept) = described(details, extension);
+    let (new, declared) = described(details);
+    let late = Arc::new(Mutex::new(Late::default()));
+    let after = Arc::clone(&late);
     let new_file = NewFile {
         file_name: file.file_name.clone(),
         media_type: file.media_type.clone(),
         limit: None,
-        accept: Some(accept),
+        accept: Some(Box::new(move |file| {
+            check(extension, declared.as_ref(), file)?;
+            Ok(std::mem::take(&mut lock(&after).details).into_change())
+        })),
     };
-    let late = Arc::new(Mutex::new(Late::default()));
     let stream = then_rest(file, form, Arc::clone(&late));
     // Runs to its end also when the client goes away, so that it can clean up after itself.
     let work = {
-        let (backend, actor, late) = (Arc::clone(&backend), actor.clone(), Arc::clone(&late));
-        async move {
-            let stored = backend.depot.upload(&actor, organization.id, new, new_file, stream).await?;
-            let change = std::mem::take(&mut lock(&late).details).into_change();
-            if change == AssetChange::default() {
-                return Ok(stored);
-            }
-            let (organization, id) = (stored.organization, stored.id);
-            let changed = backend.depot.update_asset(&actor, organization, id, None, change).await;
-            if changed.is_err() {
-                backend.depot.remove_asset(&actor, organization, id).await?;
-            }
-            changed
-        }
+        let (depot, actor) = (backend.depot.clone(), actor.clone());
+        async move { depot.upload(&actor, organization.id, new, new_file, stream).await }
     };
     match wire::detached(work).await {
         Ok(stored) => answer_asset(&backend, &actor, &stored).await,
@@ -214,7 +209,7 @@ async fn list_assets(call: Call) -> Answered {
         query = query.filter(Field::parse("segment")?, op);
     }
     let found = call.backend.depot.assets(&call.actor, query).await?;
-    let providers = providers(&call.backend, &call.actor, call.organization.id).await?;
+    let providers = call.backend.depot.providers(&call.actor, call.organization.id).await?;
     let items = found.items.iter().map(|stored| asset(&call.backend, &providers, stored)).collect();
     Ok(Answer::of(wanted.listing(items, found.total.unwrap_or_default())).into_response())
 }
@@ -253,7 +248,7 @@ async fn create_app(call: Call, body: Body) -> Answered {
     let organization = call.organization.id;
     let mut configuration = Extra::new();
     if let Some(provider) = new.storage_provider {
-        let known = providers(&call.backend, &call.actor, organization).await?;
+        let known = call.backend.depot.providers(&call.actor, organization).await?;
         let id = Some(provider.as_str()).filter(|id| is_id(id)).and_then(|id| Id::parse(id).ok());
         let id = id.filter(|id| *id == Id::NIL || known.iter().any(|provider| provider.id == *id));
         let id: Id<StorageProvider> = id.ok_or_else(Fault::storage_provider)?;
@@ -318,7 +313,7 @@ impl Call {
     /// The storage providers that an app may name, and the roles that the actor has.
     async fn surroundings(&self) -> Result<(Vec<StorageProvider>, Vec<Grant>)> {
         let organization = self.organization.id;
-        let providers = providers(&self.backend, &self.actor, organization).await?;
+        let providers = self.backend.depot.providers(&self.actor, organization).await?;
         let grants = self.backend.depot.own_roles(&self.actor, organization).await?;
         Ok((providers, grants))
     }
@@ -439,9 +434,8 @@ async fn read_rest(mut form: Form, late: &Mutex<Late>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What goes to the depot: attributes, and the last look at the file.
-fn described(details: Details, extension: Extension) -> (NewAsset, Accept) {
-    let declared = details.apk;
+/// What goes to the depot, and what the client says of the package.
+fn described(details: Details) -> (NewAsset, Option<DeclaredApk>) {
     let new = NewAsset {
         name: details.name.unwrap_or_default(),
         description: details.description.unwrap_or_default(),
@@ -449,7 +443,7 @@ fn described(details: Details, extension: Extension) -> (NewAsset, Accept) {
         expose_to_children: details.expose.unwrap_or_default(),
         ..NewAsset::default()
     };
-    (new, Box::new(move |file| check(extension, declared.as_ref(), file)))
+    (new, details.apk)
 }
 
 /// Whether the content is what the extension and the client say.
@@ -497,21 +491,9 @@ fn refused(error: Error) -> Fault {
     }
 }
 
-async fn providers(
-    backend: &Backend,
-    actor: &Actor,
-    organization: Id<Organization>,
-) -> Result<Vec<StorageProvider>> {
-    match backend.depot.providers(actor, organization).await {
-        // Who may see one asset and not list them may not list where they are either.
-        Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Vec::new()),
-        other => other,
-    }
-}
-
 async fn answer_asset(backend: &Backend, actor: &Actor, stored: &Stored<Asset>) -> Answered {
     let providers = match stored.file().map(|file| &file.location) {
-        Some(Location::Provider { .. }) => providers(backend, actor, stored.organization).await?,
+        Some(Location::Provider { .. }) => backend.depot.providers(actor, stored.organization).await?,
         _ => Vec::new(),
     };
     Ok(Answer::of(asset(backend, &providers, stored)).into_response())
