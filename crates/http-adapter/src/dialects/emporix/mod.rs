@@ -24,8 +24,7 @@
 //! - **An unknown path or method**, an unavailable backend and a used-up rate have bodies of the same shape,
 //!   with 404, 405, 503 and 429.
 //! - **`PUT`** replaces: absent `refIds` and `mixins` are cleared, absent `details` are kept. A body without
-//!   `metadata.version` is 400, an outdated version 409, another `type` or `access` 400. `url` of a link cannot
-//!   be changed yet: another one is 400.
+//!   `metadata.version` is 400, an outdated version 409, another `type` or `access` 400.
 //! - **`DELETE`** of an id that does not exist is 204. The package of a release is 409.
 //! - **`pageSize`** has no maximum; more than 1000 count as 1000. A number below 1 or none at all is 400.
 //! - **`sort`** by a field that does not exist is passed over; ties are broken by id, ascending.

@@ -251,13 +251,12 @@ async fn replace_record(call: Call, stored: Stored<Asset>, body: Body) -> Result
     let mut body: AssetBody = json::read(&call.parts.headers, body).await?;
     let version = version(&body, &stored, call.switches)?;
     let change = change(&mut body, &stored, call.switches)?;
-    if let Content::Link { url } = &stored.content {
-        match &body.url {
-            Some(sent) if sent != url => return Err(Error::invalid("url", "cannot be changed")),
-            None if !call.switches.merge_put => return Err(Error::invalid("url", "is required")),
-            _ => {}
-        }
+    let link = matches!(stored.content, Content::Link { .. });
+    if link && body.url.is_none() && !call.switches.merge_put {
+        return Err(Error::invalid("url", "is required"));
     }
+    // A file's address is ours; clients send it back as they read it.
+    let change = AssetChange { url: body.url.filter(|_| link), ..change };
     call.backend
         .depot
         .update_asset(&call.actor, call.organization, stored.id, version, change)
