@@ -15,6 +15,21 @@ pub(crate) fn u64_at(data: &[u8], at: usize) -> Option<u64> {
     array_at(data, at).map(u64::from_le_bytes)
 }
 
+/// The 16-bit number at `at`, the higher byte first.
+pub(crate) fn be16_at(data: &[u8], at: usize) -> Option<u16> {
+    array_at(data, at).map(u16::from_be_bytes)
+}
+
+/// The 32-bit number at `at`, the highest byte first.
+pub(crate) fn be32_at(data: &[u8], at: usize) -> Option<u32> {
+    array_at(data, at).map(u32::from_be_bytes)
+}
+
+/// The 64-bit number at `at`, the highest byte first.
+pub(crate) fn be64_at(data: &[u8], at: usize) -> Option<u64> {
+    array_at(data, at).map(u64::from_be_bytes)
+}
+
 /// `len` bytes at `at`.
 pub(crate) fn slice_at(data: &[u8], at: usize, len: usize) -> Option<&[u8]> {
     data.get(at..at.checked_add(len)?)
@@ -74,6 +89,7 @@ mod tests {
         assert_eq!(u16_at(&data, usize::MAX), None);
         assert_eq!(u64_at(&data, 0), None);
         assert_eq!(slice_at(&data, 4, usize::MAX), None);
+        assert_eq!((be16_at(&data, 3), be32_at(&data, 1), be64_at(&data, 0)), (Some(2), Some(2), None));
         let mut cursor = Cursor(&data);
         assert_eq!(cursor.prefixed(), Some(&data[4..]));
         assert!(cursor.is_empty());

@@ -11,6 +11,9 @@ use crate::limits::Limits;
 use crate::reader::{Findings, Reader};
 use crate::source::{FileSource, SliceSource};
 
+/// How much of the end of a file formats see when they are asked for a score, in bytes.
+const TAIL: usize = 512;
+
 /// A package format: says how surely a file is one, and reads it.
 ///
 /// # Behavior
@@ -62,10 +65,14 @@ pub enum Score {
 pub struct Probe<'a> {
     /// The first bytes of the file.
     pub head: &'a [u8],
+    /// The last 512 bytes of the file; empty where opening the packing did not read them.
+    pub tail: &'a [u8],
     /// The length of the file in bytes.
     pub length: u64,
     /// The packing, opened.
     pub container: &'a Container,
+    /// What the uploader says; only for content that could be anything.
+    pub hint: &'a Hint,
 }
 
 /// What a format reads from.
@@ -199,7 +206,10 @@ impl Extractor {
             Ok(container) => input.container = container,
             Err(problem) => return (inspect::Format::Unknown, Err(problem)),
         }
-        let probe = Probe { head: &head, length: input.reader.length(), container: &input.container };
+        let length = input.reader.length();
+        let tail = length.checked_sub(TAIL as u64).and_then(|at| input.reader.at_hand(at, TAIL));
+        let tail = tail.unwrap_or_default();
+        let probe = Probe { head: &head, tail, length, container: &input.container, hint: input.hint };
         let Some((format, rivals)) = self.registry.choose(&probe, hinted) else {
             return (inspect::Format::Unknown, nothing(hinted, input));
         };

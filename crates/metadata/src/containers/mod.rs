@@ -1,5 +1,10 @@
 //! How bytes are packed.
 
+pub(crate) mod ar;
+pub(crate) mod protobuf;
+pub(crate) mod tar;
+pub(crate) mod unpack;
+pub(crate) mod xar;
 pub mod zip;
 
 use appdepot_core::inspect::Problem;

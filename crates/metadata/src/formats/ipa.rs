@@ -220,7 +220,7 @@ fn describe(reader: &mut Reader<'_>, info: &Dictionary) -> Result<Package, Probl
 }
 
 /// A single value as text; numbers occur where people edit the file by hand.
-fn text(info: &Dictionary, key: &str) -> Option<String> {
+pub(super) fn text(info: &Dictionary, key: &str) -> Option<String> {
     match info.get(key)? {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
@@ -342,7 +342,7 @@ const EXECUTABLE_HEAD: usize = 1024;
 
 /// The architectures an executable has code for, by its Mach-O or universal header. Empty when it is not there or
 /// has no such header.
-async fn architectures(
+pub(super) async fn architectures(
     reader: &mut Reader<'_>,
     archive: &Archive,
     path: &[u8],

@@ -9,6 +9,8 @@
 mod binary;
 mod xml;
 
+pub(crate) use self::xml::base64;
+
 use std::fmt;
 
 use appdepot_core::domain::Timestamp;

@@ -254,7 +254,7 @@ fn parse_integer(text: &str) -> Result<i128, Error> {
 }
 
 /// RFC 4648 base 64 with white space anywhere and the padding optional.
-fn base64(text: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn base64(text: &str) -> Result<Vec<u8>, Error> {
     const BAD: Error = Error::Invalid("bad base 64");
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0u32, 0u8);
