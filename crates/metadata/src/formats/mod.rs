@@ -4,7 +4,9 @@ pub mod apk;
 pub mod app;
 pub mod deb;
 pub mod dmg;
+pub mod exe;
 pub mod ipa;
+pub mod msi;
 pub mod msix;
 pub mod pkg;
 pub mod profile;
@@ -24,4 +26,6 @@ pub(crate) fn all() -> Registry {
         .with(pkg::Pkg)
         .with(profile::ProvisioningProfile)
         .with(msix::Msix)
+        .with(msi::Msi)
+        .with(exe::Exe)
 }

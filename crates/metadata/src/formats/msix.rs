@@ -255,7 +255,6 @@ fn describe(reader: &mut Reader<'_>, manifest: Manifest, bundle: bool) -> Result
     Ok(Package {
         id,
         name: name.map(|name| reader.label(&name)),
-        version_code: version.clone(),
         version,
         platform: Some(Platform::Windows),
         architectures: manifest.architectures.into_iter().chain(architecture).collect(),
