@@ -118,7 +118,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// Tag, content length (`None`: indefinite) and header length.
-fn read_header(data: &[u8]) -> Option<(u8, Option<usize>, usize)> {
+pub(crate) fn read_header(data: &[u8]) -> Option<(u8, Option<usize>, usize)> {
     let tag = *data.first()?;
     let mut at = 1;
     if tag & 0x1f == 0x1f {
@@ -346,7 +346,7 @@ pub struct Name {
 }
 
 impl Name {
-    fn read(name: &Element<'_>) -> Option<Self> {
+    pub(crate) fn read(name: &Element<'_>) -> Option<Self> {
         let mut common_name = None;
         let mut parts = Vec::new();
         for relative in name.children() {
@@ -529,7 +529,7 @@ fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 /// The name and size of a subject public key.
-fn key(info: &Element<'_>) -> Option<(String, Option<u32>)> {
+pub(crate) fn key(info: &Element<'_>) -> Option<(String, Option<u32>)> {
     let mut fields = info.children();
     let mut algorithm = fields.expect_tag(SEQUENCE)?.children();
     let kind = object_identifier(algorithm.expect_tag(OBJECT_IDENTIFIER)?.content)?;

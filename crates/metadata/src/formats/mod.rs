@@ -2,15 +2,20 @@
 
 pub mod apk;
 pub mod app;
+pub mod certificate;
 pub mod deb;
 pub mod dmg;
+pub mod epub;
 pub mod exe;
+pub mod image;
 pub mod ipa;
 pub mod msi;
 pub mod msix;
+pub mod pdf;
 pub mod pkg;
 pub mod profile;
 pub mod rpm;
+pub mod script;
 
 use crate::registry::Registry;
 
@@ -28,4 +33,9 @@ pub(crate) fn all() -> Registry {
         .with(msix::Msix)
         .with(msi::Msi)
         .with(exe::Exe)
+        .with(epub::Epub)
+        .with(pdf::Pdf)
+        .with(image::Image)
+        .with(certificate::Certificate)
+        .with(script::Script)
 }
