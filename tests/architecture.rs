@@ -63,13 +63,19 @@ struct Graph {
 
 impl Graph {
     fn read() -> Self {
-        let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version", "1", "--locked", "--offline", "--all-features"])
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rustc = run(Command::new("rustc").arg("-vV"));
+        let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        // For this machine only: crates for others were not downloaded.
+        let metadata = run(Command::new(env!("CARGO")).args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--all-features",
+            "--filter-platform",
+            host,
+        ]));
+        let metadata: Value = serde_json::from_str(&metadata).unwrap();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let packages: BTreeMap<String, Value> =
@@ -106,6 +112,12 @@ impl Graph {
         }
         seen.into_iter().map(|id| self.name(id)).collect()
     }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn root() -> PathBuf {

@@ -222,6 +222,34 @@ fn a_running_upload_is_finished_before_the_server_stops() {
     assert_eq!(stopping.join().unwrap(), Some(0));
 }
 
+/// The body is several times what memory may grow by.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_upload_takes_little_memory() {
+    const LENGTH: usize = 256 << 20;
+    const GROWTH: u64 = 64 << 20;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.get(ADMIN_KEY, "/v1/organizations/acme/mdm/assets").status, 200, "warm");
+    let figure = |name: &str| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    let before = figure("VmRSS:");
+    let (kind, mut body) = form(&[("file", Some("large.exe"), b"")]);
+    let at = body.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let tail = body.split_off(at);
+    body.resize(at + LENGTH, b'x');
+    body.extend(tail);
+    let answer =
+        server.send("POST", "/v1/organizations/acme/mdm/assets", Some(ADMIN_KEY), Some((&kind, &body)));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["data"]["size"], LENGTH);
+    let growth = figure("VmHWM:").saturating_sub(before);
+    assert!(growth < GROWTH, "memory grew by {growth} bytes");
+}
+
 #[test]
 fn every_request_names_one_host() {
     let data = tempfile::tempdir().unwrap();
