@@ -148,6 +148,11 @@ impl Compound {
         }
         compound.directory = gather(reader, &places).await?;
         compound.walk(reader)?;
+        let per_sector = (1usize << shift) / 4;
+        compound.check_chains(compound.table.len() * per_sector, false, |sector| {
+            let data = compound.table.get(&(sector / per_sector))?;
+            u32_at(data, sector % per_sector * 4)
+        })?;
         Ok(compound)
     }
 
@@ -300,7 +305,32 @@ impl Compound {
         if table.iter().map(|place| place.len).sum::<u64>() > reader.limits().directory_bytes {
             return Err(Code::LimitEntries.problem("the mini stream's table is longer than is read"));
         }
-        Ok(Mini { table: gather(reader, &table).await?, places, size })
+        let table = gather(reader, &table).await?;
+        self.check_chains(table.len() / 4, true, |sector| u32_at(&table, sector.checked_mul(4)?))?;
+        Ok(Mini { table, places, size })
+    }
+
+    /// That the chains of no streams meet, or one of them itself, as far as what has been read of the table tells.
+    /// Chains that are apart have no more links than the table has entries.
+    fn check_chains(
+        &self,
+        mut entries: usize,
+        mini: bool,
+        next: impl Fn(usize) -> Option<u32>,
+    ) -> Result<(), Problem> {
+        for entry in self.streams.iter().filter_map(|at| slice_at(&self.directory, *at, ENTRY_LEN)) {
+            let size = self.size(entry);
+            if size == 0 || (size < CUTOFF.into()) != mini {
+                continue;
+            }
+            let mut sector = u32_at(entry, 116).unwrap_or(NONE);
+            while sector < LAST_SECTOR {
+                let Some(following) = usize::try_from(sector).ok().and_then(&next) else { break };
+                entries = entries.checked_sub(1).ok_or_else(cycle)?;
+                sector = following;
+            }
+        }
+        Ok(())
     }
 
     /// Lists the streams below the root, following the tree they hang in.
@@ -331,6 +361,8 @@ impl Compound {
             let entry = slice_at(&self.directory, index * ENTRY_LEN, ENTRY_LEN).ok_or_else(wrong)?;
             entry_name(entry).ok_or_else(wrong)?;
             match entry.get(66) {
+                // rubbish in the upper half is overlooked; a length that none can have is no rubbish
+                Some(&STREAM) if entry.get(127).is_some_and(|byte| byte >> 7 == 1) => return Err(wrong()),
                 Some(&STREAM) if self.size(entry) > reader.length() => {
                     return Err(invalid("a stream is longer than the file"));
                 }
