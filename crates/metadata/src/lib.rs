@@ -8,6 +8,7 @@ mod error;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod formats;
+pub mod icon;
 mod limits;
 pub mod plist;
 mod reader;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use appdepot_core::domain::Timestamp;
 use appdepot_core::inspect::{Format, Hint, Inspection};
 use appdepot_metadata::fixture::zip::ZipBuilder;
-use appdepot_metadata::{Extractor, inspect_file};
+use appdepot_metadata::{Extractor, Limits, icon, inspect_file};
 use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -28,7 +29,11 @@ fn main() {
         Trial::test("any_bytes", any_bytes),
     ];
     match folder("APPDEPOT_CORPUS", "corpus") {
-        Some(corpus) => trials.push(Trial::test("corpus::fields", move || fields(&corpus))),
+        Some(corpus) => {
+            let apps = corpus.join("ipa");
+            trials.push(Trial::test("corpus::fields", move || fields(&corpus)));
+            trials.push(Trial::test("corpus::icons", move || icons(&apps)));
+        }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
     match hostile_files() {
@@ -432,6 +437,59 @@ fn compare_certificate(score: &mut Score, file: &str, found: &Inspection, truth:
         let ours = detail(found, field).cloned().or_else(|| profile.then_some(Json::Null));
         score.add(file, field, ours.as_ref(), &theirs);
     }
+}
+
+/// Every picture in Apple's variant becomes a plain one with as many pixels as its header says.
+fn icons(apps: &Path) -> Result<(), Failed> {
+    let (mut count, mut failures) = (0, String::new());
+    for file in fs::read_dir(apps)? {
+        let path = file?.path();
+        let Ok(mut archive) = zip::ZipArchive::new(fs::File::open(&path)?) else { continue };
+        for index in 0..archive.len() {
+            let Ok(mut entry) = archive.by_index(index) else { continue };
+            let Ok(inside) = entry.name().map(|name| name.into_owned()) else { continue };
+            if !inside.ends_with(".png") {
+                continue;
+            }
+            let name = format!("{}: {inside}", path.display());
+            let mut data = Vec::new();
+            entry.read_to_end(&mut data)?;
+            if data.get(12..16) != Some(b"CgBI") {
+                continue;
+            }
+            count += 1;
+            match icon::plain_png(&data, &Limits::default()) {
+                Ok(plain) => {
+                    if let Some(folder) = std::env::var_os("APPDEPOT_ICONS_TO") {
+                        fs::write(Path::new(&folder).join(format!("{count}.png")), &plain)?;
+                    }
+                    let found = inspect(&plain, "icon.png");
+                    let theirs = inspect(&data, "icon.png");
+                    for key in ["width", "height", "colors", "bitDepth"] {
+                        assert_eq!(detail(&found, key), detail(&theirs, key), "{name}");
+                    }
+                    assert_eq!((code(&found), detail(&found, "cgbi")), ("", Some(&false.into())), "{name}");
+                    let size = |key| detail(&found, key).and_then(Json::as_u64).unwrap() as usize;
+                    let mut pixels = Vec::new();
+                    let packed = &plain[8 + 25 + 8..plain.len() - 12 - 4];
+                    flate2::read::ZlibDecoder::new(packed).read_to_end(&mut pixels)?;
+                    let samples = match detail(&found, "colors").and_then(Json::as_str) {
+                        Some("rgba") => 4,
+                        Some("rgb") => 3,
+                        Some("gray-alpha") => 2,
+                        _ => 1,
+                    };
+                    assert_eq!(pixels.len(), size("height") * (size("width") * samples + 1), "{name}");
+                }
+                Err(problem) => writeln!(failures, "{name}: {problem:?}")?,
+            }
+        }
+    }
+    println!("{count} icons");
+    if count == 0 || !failures.is_empty() {
+        return Err(failures.into());
+    }
+    Ok(())
 }
 
 enum Files {

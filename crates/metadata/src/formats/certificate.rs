@@ -24,6 +24,7 @@ const MOST_CERTIFICATES: usize = 1_024;
 /// RFC 5280 allows 20 bytes.
 const LONGEST_SERIAL: usize = 128;
 
+const BOOLEAN: u8 = 0x01;
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
 
@@ -455,7 +456,8 @@ fn is_authority(certificate: &[u8]) -> bool {
             let id = fields.expect_tag(OBJECT_IDENTIFIER)?;
             (id.content == BASIC_CONSTRAINTS).then(|| fields.find(|field| field.tag == OCTET_STRING))?
         })?;
-        Some(Element::read(constraints.content)?.children().next()?.content == [0xff])
+        let first = Element::read(constraints.content)?.children().next()?;
+        Some(first.tag == BOOLEAN && first.content == [0xff])
     };
     find().unwrap_or(false)
 }

@@ -134,7 +134,8 @@ fn png(reader: &mut Reader<'_>, head: &[u8]) -> Result<Found, Problem> {
             b"IDAT" | b"IEND" => break,
             _ => {}
         }
-        at = usize::try_from(end).unwrap_or(usize::MAX);
+        let Ok(next) = usize::try_from(end) else { break };
+        at = next;
     }
     let Some([w0, w1, w2, w3, h0, h1, h2, h3, depth, colours, _, _, interlaced]) = header else {
         return Err(

@@ -11,12 +11,13 @@ use flate2::{FlushDecompress, Status};
 
 use super::object::{Dictionary, Object, Parser, Stop, is_space};
 use crate::error::Code;
+use crate::icon::paeth;
 use crate::reader::Reader;
 
 /// Sections of one document: one per update.
 const MOST_SECTIONS: usize = 512;
-/// Runs of numbers in one table; each may take a read.
-const MOST_RUNS: usize = 4_096;
+/// Runs of numbers in all tables; each may take a read.
+const MOST_RUNS: usize = 8_192;
 /// Bytes first read of an object whose length is not known, and of one whose length lies elsewhere.
 const FIRST_OBJECT: u64 = 1 << 10;
 const FIRST_STREAM: u64 = 256 << 10;
@@ -61,6 +62,7 @@ pub(super) struct File<'r, 's> {
     /// Sections that were not read yet, the next one last.
     pending: Vec<u64>,
     visited: BTreeSet<u64>,
+    runs_left: usize,
     trailer: Option<Dictionary>,
     /// The object stream last read.
     packed: Option<(u32, Packed)>,
@@ -88,6 +90,7 @@ impl<'r, 's> File<'r, 's> {
             sections: Vec::new(),
             pending: Vec::new(),
             visited: BTreeSet::new(),
+            runs_left: MOST_RUNS,
             trailer: None,
             packed: None,
             searched: false,
@@ -259,7 +262,8 @@ impl<'r, 's> File<'r, 's> {
 
     async fn table(&mut self, mut offset: u64) -> Result<(Vec<Run>, Dictionary), Problem> {
         let mut runs = Vec::new();
-        for _ in 0..MOST_RUNS {
+        while let Some(left) = self.runs_left.checked_sub(1) {
+            self.runs_left = left;
             self.reader.check_time()?;
             let start = self.part(offset, 64).await?;
             let mut parser = Parser::new(&start, true, 0);
@@ -393,7 +397,9 @@ impl<'r, 's> File<'r, 's> {
             Some(_) => return Err(Code::Unsupported.problem("a stream packed in a way that is not read")),
         };
         if !filtered {
-            return self.part(start, len).await;
+            let data = self.part(start, len).await?;
+            self.reader.charge_inflated(data.len() as u64)?;
+            return Ok(data);
         }
         let data = loop {
             let packed = self.part(start, len).await?;
@@ -490,7 +496,7 @@ impl<'r, 's> File<'r, 's> {
         let mut objects = Vec::new();
         let mut parser = Parser::new(data.get(..first).unwrap_or(&data), true, 0);
         // ends with the bytes, whatever the count says
-        for _ in 0..count {
+        for _ in 0..count.min(self.reader.limits().entries) {
             let (Ok(number), Ok(at)) = (parser.unsigned::<u32>(), parser.unsigned::<usize>()) else { break };
             objects.push((number, first.saturating_add(at)));
         }
@@ -508,6 +514,7 @@ impl<'r, 's> File<'r, 's> {
         let length = self.reader.length();
         let mut found = BTreeMap::new();
         let mut streams = Vec::new();
+        let most = self.reader.limits().entries;
         let tail = length.saturating_sub(SEARCHED).max(SEARCHED.min(length));
         for (start, end) in [(0, length.min(SEARCHED)), (tail, length)] {
             if start >= end {
@@ -522,7 +529,8 @@ impl<'r, 's> File<'r, 's> {
             for (stream, offset) in streams {
                 match self.object_stream(offset).await {
                     Ok(packed) => {
-                        for (index, (number, _)) in packed.objects.iter().enumerate() {
+                        let free = most.saturating_sub(found.len());
+                        for (index, (number, _)) in packed.objects.iter().enumerate().take(free) {
                             found.entry(*number).or_insert(Place::In(stream, index));
                         }
                     }
@@ -551,15 +559,19 @@ impl<'r, 's> File<'r, 's> {
     ) -> Result<(), Problem> {
         const LOOK: usize = 512;
         let (most, depth) = (self.reader.limits().entries, self.reader.limits().depth);
-        let mut looks = 0u32;
+        let (mut looks, mut objects) = (0u32, 0usize);
         let mut at = 0;
         while let Some(rest) = data.get(at..) {
             let Some(next) = rest.iter().position(|byte| matches!(byte, b'o' | b't')) else { break };
             at += next;
             let here = data.get(at..).unwrap_or_default();
             let mut dictionary = None;
-            if here.starts_with(b"obj") {
+            if here.starts_with(b"obj") && objects < most {
                 if let Some((number, begin)) = object_head(data, at) {
+                    objects += 1;
+                    if objects.is_multiple_of(1_024) {
+                        self.reader.check_time()?;
+                    }
                     if found.len() < most || found.contains_key(&number) {
                         found.insert(number, Place::At(start + begin as u64));
                     }
@@ -681,19 +693,6 @@ fn unfilter(data: &[u8], columns: usize) -> Vec<u8> {
         }
     }
     out
-}
-
-fn paeth(left: u8, up: u8, corner: u8) -> u8 {
-    let (a, b, c) = (i16::from(left), i16::from(up), i16::from(corner));
-    let guess = a + b - c;
-    let (to_left, to_up, to_corner) = ((guess - a).abs(), (guess - b).abs(), (guess - c).abs());
-    if to_left <= to_up && to_left <= to_corner {
-        left
-    } else if to_up <= to_corner {
-        up
-    } else {
-        corner
-    }
 }
 
 fn invalid(message: &str) -> Problem {

@@ -283,7 +283,7 @@ async fn describe_size(
 
 async fn rectangle(file: &mut File<'_, '_>, value: Option<&Object>) -> Result<Option<[f64; 4]>, Problem> {
     let value = file.resolve(value).await?;
-    let Some(&[ref a, ref b, ref c, ref d]) = value.array().and_then(|list| list.first_chunk::<4>()) else {
+    let Some([a, b, c, d]) = value.array().and_then(|list| list.first_chunk::<4>()) else {
         return Ok(None);
     };
     let mut corners = [0.0; 4];
