@@ -9,6 +9,9 @@ use flate2::Decompress;
 use crate::error::{Anomaly, Code};
 use crate::limits::Limits;
 
+mod nested;
+pub(crate) use self::nested::Part;
+
 /// Reads a source and keeps account: reads, bytes, inflated bytes, string bytes, time, and what was found odd.
 ///
 /// The start and the end of the file are kept once read, so most small files cost one or two reads.

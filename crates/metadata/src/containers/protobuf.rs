@@ -75,6 +75,19 @@ impl<'a> Fields<'a> {
         Ok(found)
     }
 
+    /// The first field with this number; what stands behind it is not looked at.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(crate) fn first(mut self, wanted: u32) -> Result<Option<Value<'a>>, Problem> {
+        while let Some((number, value)) = self.next()? {
+            if number == wanted {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
     fn field(&mut self) -> Option<(u32, Value<'a>)> {
         let key = u32::try_from(self.varint()?).ok()?;
         let value = match key & 7 {

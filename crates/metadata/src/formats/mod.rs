@@ -1,8 +1,10 @@
 //! Whose package it is: one file per format, one line each in `all`.
 
+pub mod aab;
 pub mod apk;
 pub mod app;
 pub mod certificate;
+pub mod bundle;
 pub mod deb;
 pub mod dmg;
 pub mod epub;
@@ -23,6 +25,8 @@ use crate::registry::Registry;
 pub(crate) fn all() -> Registry {
     Registry::new()
         .with(apk::Apk)
+        .with(aab::Aab)
+        .with(bundle::Bundle)
         .with(ipa::Ipa)
         .with(app::App)
         .with(deb::Deb)

@@ -375,7 +375,7 @@ fn add<'a>(reader: &mut Reader<'_>, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, 
 
 /// Whether it can be a package name: letters, digits, `_` and `.`. Android is a little stricter; names that its
 /// own packages carry (`android`) have no dot.
-fn is_package_name(name: &str, longest: usize) -> bool {
+pub(in crate::formats) fn is_package_name(name: &str, longest: usize) -> bool {
     !name.is_empty()
         && name.len() <= longest
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use self::arsc::{Locale, Place, Table};
+pub(super) use self::manifest::is_package_name;
 use self::manifest::{Declared, Manifest};
 use self::resolve::Resources;
 use crate::containers::Packing;
@@ -249,7 +250,7 @@ async fn describe(
 
 /// The version Android compares: both halves of `versionCode` and `versionCodeMajor`. Without a major half it is
 /// the signed number the manifest has.
-fn long_version(major: i32, code: i32) -> i64 {
+pub(super) fn long_version(major: i32, code: i32) -> i64 {
     if major == 0 {
         return code.into();
     }
@@ -283,7 +284,7 @@ async fn icons(
 }
 
 /// The picture with the highest density; a drawing in XML only where there is no picture.
-fn preferred(icons: &[(u16, String)]) -> Option<String> {
+pub(super) fn preferred(icons: &[(u16, String)]) -> Option<String> {
     let is_xml = |path: &str| path.ends_with(".xml");
     let rank =
         |(density, path): &(u16, String)| (!is_xml(path), if *density >= SCALABLE { 0 } else { *density });
@@ -291,7 +292,7 @@ fn preferred(icons: &[(u16, String)]) -> Option<String> {
 }
 
 /// A class name with its package, as the manifest's short forms mean it.
-fn qualified<'a>(package: &str, name: &'a str) -> Cow<'a, str> {
+pub(super) fn qualified<'a>(package: &str, name: &'a str) -> Cow<'a, str> {
     if name.starts_with('.') {
         Cow::Owned(format!("{package}{name}"))
     } else if name.contains('.') {
