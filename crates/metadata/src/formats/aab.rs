@@ -124,7 +124,9 @@ async fn bundletool(reader: &mut Reader<'_>, archive: &Archive) -> Result<Option
         return reader.check_time().map(|()| None);
     };
     let tool = Fields::new(&data).last(1).ok().flatten().and_then(Value::bytes);
-    let version = tool.and_then(|tool| Fields::new(tool).last(2).ok().flatten()).and_then(Value::text);
+    // other tools than bundletool write it to the field before
+    let field = |number| Fields::new(tool?).last(number).ok().flatten().and_then(Value::text);
+    let version = field(2).or_else(|| field(1));
     Ok(version.map(|version| reader.text(version)))
 }
 
@@ -191,7 +193,7 @@ impl Manifest {
         let root = root.ok_or_else(|| invalid("holds no element"))?;
         manifest.element(reader, root, &mut Vec::new(), &mut Filter::default())?;
         if manifest.package.is_empty() {
-            return Err(invalid("names no package"));
+            return Err(invalid("starts with another element or names no package"));
         }
         Ok(manifest)
     }
@@ -242,7 +244,8 @@ impl Manifest {
         let name = || element.get(id::NAME, "name").and_then(|found| found.text().map(str::to_owned));
         let set = match path {
             ["manifest"] => return self.root(reader, element),
-            [_] => return Err(invalid("starts with another element")),
+            // told at the end, after what lies deeper
+            [_] => return Ok(()),
             [_, "uses-sdk"] => {
                 self.min_sdk = element.get(id::MIN_SDK, "minSdkVersion").or(self.min_sdk.take());
                 self.target_sdk = element.get(id::TARGET_SDK, "targetSdkVersion").or(self.target_sdk.take());

@@ -17,6 +17,8 @@ use crate::registry::{Format, Input, Probe, Score};
 
 /// Members of the archive; packages have three, signed ones a few more.
 const MOST_MEMBERS: usize = 64;
+/// A file cut inside its first bytes is one of the kind if this many are there.
+const SHORTEST: usize = 4;
 /// Fields of the control file.
 const MOST_FIELDS: usize = 256;
 /// Fields that decide which package and which version of it this is.
@@ -41,9 +43,11 @@ impl Format for Deb {
     }
 
     fn score(&self, probe: &Probe<'_>) -> Score {
+        const START: &[u8] = b"!<arch>\ndebian-binary";
         // libraries are such archives too
-        match probe.head.strip_prefix(ar::MAGIC) {
-            Some(rest) if rest.starts_with(b"debian-binary") => Score::Certain,
+        match probe.head {
+            head if head.starts_with(START) => Score::Certain,
+            head if head.len() >= SHORTEST && START.starts_with(head) => Score::Possible,
             _ => Score::No,
         }
     }
@@ -53,9 +57,13 @@ impl Format for Deb {
         let members = ar::members(reader, MOST_MEMBERS).await?;
         check_version(reader, members.first()).await?;
         let mut controls = members.iter().filter(|member| member.name.starts_with("control.tar"));
-        let control = controls.next();
-        let control =
-            control.ok_or_else(|| Code::ManifestMissing.problem("the package has no control member"))?;
+        let control = match (controls.next(), members.last()) {
+            (Some(control), _) => control,
+            (None, Some(last)) if last.offset + last.size + last.size % 2 < reader.length() => {
+                return Err(Code::Truncated.problem("the package ends before its control member"));
+            }
+            (None, _) => return Err(Code::ManifestMissing.problem("the package has no control member")),
+        };
         if controls.next().is_some() {
             return Err(Code::ZipAmbiguous.problem("the package has two control members"));
         }

@@ -207,7 +207,8 @@ impl Header {
             return Err(invalid("is none"));
         }
         let (count, length) = (be32_at(&start, 8).unwrap_or(0), be32_at(&start, 12).unwrap_or(0));
-        if count > MOST_TAGS || length > MOST_BYTES {
+        // every tag has at least a byte of value
+        if count > MOST_TAGS || length > MOST_BYTES || length < count {
             return Err(invalid("has more tags or values than there can be"));
         }
         let index = count as usize * ENTRY;
