@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use appdepot_core::domain::Timestamp;
 use appdepot_core::inspect::{Format, Hint, Inspection};
 use appdepot_metadata::fixture::zip::ZipBuilder;
-use appdepot_metadata::{Extractor, Limits, icon, inspect_file};
+use appdepot_metadata::{Extractor, inspect_file};
 use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -27,12 +26,13 @@ fn main() {
         Trial::test("document", document),
         Trial::test("damage", damage),
         Trial::test("any_bytes", any_bytes),
+        Trial::test("bounded", bounded),
     ];
     match folder("APPDEPOT_CORPUS", "corpus") {
         Some(corpus) => {
-            let apps = corpus.join("ipa");
+            let files = corpus.clone();
+            trials.push(Trial::test("corpus::damage", move || corpus_damage(&files)));
             trials.push(Trial::test("corpus::fields", move || fields(&corpus)));
-            trials.push(Trial::test("corpus::icons", move || icons(&apps)));
         }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
@@ -250,6 +250,81 @@ fn any_bytes() -> Result<(), Failed> {
     })
 }
 
+/// Large files made of one thing: whatever is looked for in them, the time is bounded.
+fn bounded() -> Result<(), Failed> {
+    let repeated: [(&str, &str, &str); 12] = [
+        ("a.pdf", "%PDF-1.4\n", "1 0 obj "),
+        ("a.pdf", "%PDF-1.4\n", "1 0 obj <</Type/ObjStm/N 9/First 9>>stream "),
+        ("a.pdf", "%PDF-1.4\n", "trailer<</Root 1 0 R>>"),
+        ("a.pdf", "%PDF-1.4\n", "trailer<<"),
+        ("a.pdf", "%PDF-1.4\n1 0 obj ", "["),
+        ("a.pdf", "%PDF-1.4\n1 0 obj [", "1 "),
+        ("a.pdf", "%PDF-1.4\n1 0 obj (", "("),
+        ("a.pdf", "%PDF-1.4\n1 0 obj <<", "/A 1 0 R "),
+        ("a.pdf", "%PDF-1.4\n1 0 obj", " %\n"),
+        ("a.jpg", "\u{0}", "\u{0}"),
+        ("a.pem", "-----BEGIN CERTIFICATE-----\n", "-----BEGIN "),
+        ("a.sh", "#!/bin/sh ", "a "),
+    ];
+    for (name, head, again) in repeated {
+        let mut data = head.as_bytes().to_vec();
+        if name == "a.jpg" {
+            data = vec![0xff; 1 << 20];
+            data[1] = 0xd8;
+        }
+        data.extend(again.bytes().cycle().take((2 << 20) - data.len() - 64));
+        for end in ["", "\nstartxref\n9\n%%EOF", "\nstartxref\n1\n%%EOF\ntrailer <</Root 1 0 R>>"] {
+            let data = [&data[..], end.as_bytes()].concat();
+            let started = Instant::now();
+            let found = inspect(&data, name);
+            let taken = started.elapsed();
+            // the limit is two seconds, looked at between steps
+            assert!(taken < Duration::from_secs(5), "{head}{again}: {taken:?} {:?}", found.error);
+        }
+    }
+    Ok(())
+}
+
+/// Files that hold what no builder here makes, with a few bytes of each changed.
+fn corpus_damage(corpus: &Path) -> Result<(), Failed> {
+    const MOST: u64 = 64 << 10;
+    let mut files = Vec::new();
+    for kind in ["epub", "pdf", "cert"] {
+        for file in fs::read_dir(corpus.join(kind))? {
+            let path = file?.path();
+            if path.metadata()?.len() <= MOST && path.extension().is_some_and(|end| end != "p12") {
+                files.push((path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path)?));
+            }
+        }
+    }
+    files.sort();
+    on_a_small_stack(move || {
+        let mut state = 1u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let mut codes: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, data) in &files {
+            for round in 0..24 {
+                let mut data = data.clone();
+                for _ in 0..1 << (round % 6) {
+                    let at = random(data.len());
+                    data[at] = random(256) as u8;
+                }
+                if round % 8 == 7 {
+                    data.truncate(random(data.len()));
+                }
+                let started = Instant::now();
+                let found = inspect(&data, name);
+                assert!(started.elapsed() < Duration::from_secs(3), "{name}, round {round}");
+                *codes.entry(code(&found).to_owned()).or_default() += 1;
+            }
+        }
+        println!("{} files changed 24 times each: {codes:?}", files.len());
+    })
+}
+
 /// Where this crate and the others differ on purpose, or they could not tell: file, field (`*`: every one), why.
 const EXPLAINED: &[(&str, &str, &str)] = &[
     (
@@ -320,6 +395,7 @@ fn fields(corpus: &Path) -> Result<(), Failed> {
     let truth: Json = serde_json::from_slice(&fs::read(corpus.join("truth.json"))?)?;
     let mut score = Score::default();
     let mut files = 0;
+    let mut most = BTreeMap::new();
     for (file, truth) in truth["other"].as_object().unwrap() {
         let path = corpus.join(file);
         if !["epub/", "pdf/", "cert/"].iter().any(|kind| file.starts_with(kind)) || !path.exists() {
@@ -327,13 +403,15 @@ fn fields(corpus: &Path) -> Result<(), Failed> {
         }
         files += 1;
         let found = inspect_file(&path)?;
+        let costs = most.entry(found.format.as_str()).or_insert((0, 0));
+        *costs = (costs.0.max(found.reads), costs.1.max(found.bytes_read));
         match file.split('/').next().unwrap() {
             "epub" => compare_book(&mut score, file, &found, truth),
             "pdf" => compare_document(&mut score, file, &found, truth),
             _ => compare_certificate(&mut score, file, &found, truth),
         }
     }
-    println!("{files} files; agreed / disagreed / failed");
+    println!("{files} files; most reads and bytes: {most:?}; agreed / disagreed / failed");
     for ((kind, field), [agreed, disagreed, failed]) in &score.counts {
         println!("  {kind:<5} {field:<16} {agreed:>4} {disagreed:>4} {failed:>4}");
     }
@@ -437,59 +515,6 @@ fn compare_certificate(score: &mut Score, file: &str, found: &Inspection, truth:
         let ours = detail(found, field).cloned().or_else(|| profile.then_some(Json::Null));
         score.add(file, field, ours.as_ref(), &theirs);
     }
-}
-
-/// Every picture in Apple's variant becomes a plain one with as many pixels as its header says.
-fn icons(apps: &Path) -> Result<(), Failed> {
-    let (mut count, mut failures) = (0, String::new());
-    for file in fs::read_dir(apps)? {
-        let path = file?.path();
-        let Ok(mut archive) = zip::ZipArchive::new(fs::File::open(&path)?) else { continue };
-        for index in 0..archive.len() {
-            let Ok(mut entry) = archive.by_index(index) else { continue };
-            let Ok(inside) = entry.name().map(|name| name.into_owned()) else { continue };
-            if !inside.ends_with(".png") {
-                continue;
-            }
-            let name = format!("{}: {inside}", path.display());
-            let mut data = Vec::new();
-            entry.read_to_end(&mut data)?;
-            if data.get(12..16) != Some(b"CgBI") {
-                continue;
-            }
-            count += 1;
-            match icon::plain_png(&data, &Limits::default()) {
-                Ok(plain) => {
-                    if let Some(folder) = std::env::var_os("APPDEPOT_ICONS_TO") {
-                        fs::write(Path::new(&folder).join(format!("{count}.png")), &plain)?;
-                    }
-                    let found = inspect(&plain, "icon.png");
-                    let theirs = inspect(&data, "icon.png");
-                    for key in ["width", "height", "colors", "bitDepth"] {
-                        assert_eq!(detail(&found, key), detail(&theirs, key), "{name}");
-                    }
-                    assert_eq!((code(&found), detail(&found, "cgbi")), ("", Some(&false.into())), "{name}");
-                    let size = |key| detail(&found, key).and_then(Json::as_u64).unwrap() as usize;
-                    let mut pixels = Vec::new();
-                    let packed = &plain[8 + 25 + 8..plain.len() - 12 - 4];
-                    flate2::read::ZlibDecoder::new(packed).read_to_end(&mut pixels)?;
-                    let samples = match detail(&found, "colors").and_then(Json::as_str) {
-                        Some("rgba") => 4,
-                        Some("rgb") => 3,
-                        Some("gray-alpha") => 2,
-                        _ => 1,
-                    };
-                    assert_eq!(pixels.len(), size("height") * (size("width") * samples + 1), "{name}");
-                }
-                Err(problem) => writeln!(failures, "{name}: {problem:?}")?,
-            }
-        }
-    }
-    println!("{count} icons");
-    if count == 0 || !failures.is_empty() {
-        return Err(failures.into());
-    }
-    Ok(())
 }
 
 enum Files {
