@@ -301,7 +301,7 @@ fn straight([blue, green, red, alpha]: [u8; 4]) -> [u8; 4] {
 }
 
 /// The neighbour that comes nearest to going on as before.
-pub(crate) fn paeth(left: u8, up: u8, corner: u8) -> u8 {
+fn paeth(left: u8, up: u8, corner: u8) -> u8 {
     let (a, b, c) = (i16::from(left), i16::from(up), i16::from(corner));
     let guess = a + b - c;
     let (to_left, to_up, to_corner) = ((guess - a).abs(), (guess - b).abs(), (guess - c).abs());

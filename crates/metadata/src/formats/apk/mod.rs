@@ -2,6 +2,8 @@
 
 mod arsc;
 mod axml;
+#[cfg(feature = "icon")]
+pub(crate) mod drawable;
 mod manifest;
 mod pool;
 mod resolve;
