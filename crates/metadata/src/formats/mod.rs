@@ -3,8 +3,8 @@
 pub mod aab;
 pub mod apk;
 pub mod app;
-pub mod certificate;
 pub mod bundle;
+pub mod certificate;
 pub mod deb;
 pub mod dmg;
 pub mod epub;
