@@ -5,6 +5,7 @@ mod bytes;
 pub mod containers;
 pub mod der;
 mod error;
+mod fields;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 pub mod formats;
@@ -18,6 +19,7 @@ mod source;
 mod xml;
 
 pub use crate::error::{Anomaly, Code};
+pub use crate::fields::Fields;
 pub use crate::limits::Limits;
 pub use crate::reader::Reader;
 pub use crate::registry::{Extractor, Format, Input, Probe, Registry, Score};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fields::Fields;
+
 /// Bounds on one inspection, and how it reads.
 ///
 /// Every bound is enforced while working, never by trusting a declared size. Passing one ends the inspection
@@ -56,6 +58,8 @@ pub struct Limits {
     /// Bytes up to which a resource table is read whole rather than where needed. Default 32 KiB,
     /// [`remote`](Self::remote) 512 KiB.
     pub whole_bytes: usize,
+    /// The parts that are read at all. Default all.
+    pub fields: Fields,
 }
 
 impl Limits {
@@ -93,6 +97,7 @@ impl Default for Limits {
             tail_bytes: 16 << 10,
             window_bytes: 512,
             whole_bytes: 32 << 10,
+            fields: Fields::ALL,
         }
     }
 }

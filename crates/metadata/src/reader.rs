@@ -1,5 +1,6 @@
 //! Positional reading with a count, a budget and two windows.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use appdepot_core::inspect::{Problem, Source};
@@ -7,10 +8,16 @@ use bytes::Bytes;
 use flate2::Decompress;
 
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::limits::Limits;
 
 mod nested;
 pub(crate) use self::nested::Part;
+
+thread_local! {
+    /// Kept between entries and files: its tables cost more to allocate than most manifests to inflate.
+    static INFLATER: Cell<Option<Decompress>> = const { Cell::new(None) };
+}
 
 /// Reads a source and keeps account: reads, bytes, inflated bytes, string bytes, time, and what was found odd.
 ///
@@ -27,10 +34,10 @@ pub struct Reader<'s> {
     head: Window,
     tail: Window,
     recent: Window,
+    /// How far a walk reads ahead.
+    step: usize,
     anomalies: Vec<Anomaly>,
     refusal: Option<Problem>,
-    /// Kept between entries: its tables cost more to allocate than most manifests to inflate.
-    inflater: Option<Decompress>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -68,9 +75,9 @@ impl<'s> Reader<'s> {
             head: Window::default(),
             tail: Window::default(),
             recent: Window::default(),
+            step: limits.window_bytes,
             anomalies: Vec::new(),
             refusal: None,
-            inflater: None,
         }
     }
 
@@ -82,6 +89,11 @@ impl<'s> Reader<'s> {
     /// The bounds in force.
     pub fn limits(&self) -> &'s Limits {
         self.limits
+    }
+
+    /// Whether a part of the package is asked for.
+    pub fn wants(&self, fields: Fields) -> bool {
+        self.limits.fields.contains(fields)
     }
 
     /// Positional reads made so far.
@@ -108,25 +120,71 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// As [`bytes`](Self::bytes).
     pub async fn bytes_ahead(&mut self, offset: u64, len: usize, ahead: usize) -> Result<Bytes, Problem> {
-        for window in [&self.head, &self.tail, &self.recent] {
+        for window in self.windows() {
             if let Some(bytes) = window.slice(offset, len) {
                 return Ok(bytes);
             }
         }
-        let end = offset.checked_add(len as u64);
-        if end.is_none_or(|end| end > self.length) {
-            return Err(Code::Truncated.problem("the file ends before its own structure does"));
+        let data = self.fetch_ahead(offset, len, ahead).await?;
+        if data.len() == len {
+            return Ok(data);
+        }
+        let bytes = data.slice(..len);
+        self.recent = Window { start: offset, data };
+        Ok(bytes)
+    }
+
+    /// As [`bytes_ahead`](Self::bytes_ahead), borrowed: for numbers and short strings.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub(crate) async fn view(&mut self, offset: u64, len: usize, ahead: usize) -> Result<&[u8], Problem> {
+        const RECENT: usize = 2;
+        let held = self.windows().iter().position(|window| window.view(offset, len).is_some());
+        let index = match held {
+            Some(index) => index,
+            None => {
+                let data = self.fetch_ahead(offset, len, ahead).await?;
+                self.recent = Window { start: offset, data };
+                RECENT
+            }
+        };
+        let found = self.windows().get(index).and_then(|window| window.view(offset, len));
+        found.ok_or_else(ends_early)
+    }
+
+    /// As [`view`](Self::view) for a structure that is gone through forwards and ends at `end`: reads ahead
+    /// [`Limits::window_bytes`], and twice as far each time that was hardly more than one step.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub(crate) async fn walk(&mut self, offset: u64, len: usize, end: u64) -> Result<&[u8], Problem> {
+        /// The furthest a walk reads ahead.
+        const FURTHEST: usize = 32 << 10;
+        if !self.windows().iter().any(|window| window.view(offset, len).is_some()) {
+            let least = self.limits.window_bytes;
+            let last_end = self.recent.start.saturating_add(self.recent.data.len() as u64);
+            self.step = match offset.checked_sub(last_end) {
+                Some(gap) if gap <= self.step as u64 => (self.step * 2).min(FURTHEST.max(least)),
+                _ => (self.step / 2).max(least),
+            };
+        }
+        let rest = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        self.view(offset, len, self.step.min(rest)).await
+    }
+
+    fn windows(&self) -> [&Window; 3] {
+        [&self.head, &self.tail, &self.recent]
+    }
+
+    /// At least `len` bytes at `offset`, read now.
+    async fn fetch_ahead(&mut self, offset: u64, len: usize, ahead: usize) -> Result<Bytes, Problem> {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.length) {
+            return Err(ends_early());
         }
         let wanted = (ahead.max(len) as u64).min(self.length - offset);
         let data = self.fetch(offset, usize::try_from(wanted).unwrap_or(len)).await?;
-        if data.len() < len {
-            return Err(Code::Truncated.problem("the file ends before its own structure does"));
-        }
-        let bytes = data.slice(..len);
-        if data.len() > len {
-            self.recent = Window { start: offset, data };
-        }
-        Ok(bytes)
+        if data.len() < len { Err(ends_early()) } else { Ok(data) }
     }
 
     /// The first bytes of the file: [`Limits::head_bytes`], or all of a small file.
@@ -245,7 +303,7 @@ impl<'s> Reader<'s> {
 
     /// A raw deflate decompressor at its start; give it back with [`keep_inflater`](Self::keep_inflater).
     pub(crate) fn inflater(&mut self) -> Decompress {
-        match self.inflater.take() {
+        match INFLATER.take() {
             Some(mut inflater) => {
                 inflater.reset(false);
                 inflater
@@ -255,7 +313,7 @@ impl<'s> Reader<'s> {
     }
 
     pub(crate) fn keep_inflater(&mut self, inflater: Decompress) {
-        self.inflater = Some(inflater);
+        INFLATER.set(Some(inflater));
     }
 
     pub(crate) fn finish(mut self) -> Findings {
@@ -296,6 +354,10 @@ pub(crate) struct Findings {
     pub(crate) refusal: Option<Problem>,
     pub(crate) reads: u32,
     pub(crate) bytes_read: u64,
+}
+
+fn ends_early() -> Problem {
+    Code::Truncated.problem("the file ends before its own structure does")
 }
 
 fn is_bidi_control(c: char) -> bool {

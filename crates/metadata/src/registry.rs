@@ -6,6 +6,7 @@ use futures::FutureExt;
 
 use crate::containers::{Container, Packing};
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::formats;
 use crate::limits::Limits;
 use crate::reader::{Findings, Reader};
@@ -117,16 +118,21 @@ impl Registry {
         let rank = |format: &dyn Format, score: Score| {
             (score, format.tier(), hinted.is_some_and(|hinted| hinted.name() == format.name()))
         };
-        let scored = || {
-            self.formats.iter().filter_map(|format| {
-                let score = format.score(probe);
-                (score > Score::No).then_some((format.as_ref(), score))
-            })
-        };
-        // of equals the one registered first
-        let (best, score) = scored().rev().max_by_key(|(format, score)| rank(*format, *score))?;
-        let rivals = scored().filter(|(_, other)| *other == Score::Certain).count() > 1;
-        Some((best, score == Score::Certain && rivals))
+        let mut certain = 0;
+        let mut best = None;
+        for format in self.formats.iter().map(AsRef::as_ref) {
+            let score = format.score(probe);
+            if score == Score::No {
+                continue;
+            }
+            certain += usize::from(score == Score::Certain);
+            let rank = rank(format, score);
+            // of equals the one registered first
+            if best.is_none_or(|(_, highest)| rank > highest) {
+                best = Some((format, rank));
+            }
+        }
+        best.map(|(format, (score, ..))| (format, score == Score::Certain && certain > 1))
     }
 }
 
@@ -169,6 +175,20 @@ impl Extractor {
     /// An inspector over these formats within these limits.
     pub fn new(registry: Registry, limits: Limits) -> Self {
         Self { registry, limits }
+    }
+
+    /// Reads these parts only.
+    ///
+    /// ```
+    /// use appdepot_metadata::{Extractor, Fields};
+    ///
+    /// let brief = Extractor::default().fields(Fields::IDENTITY);
+    /// assert_eq!(brief.inspect_slice(b"hello", &Default::default()).package, None);
+    /// ```
+    #[must_use]
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.limits.fields = fields;
+        self
     }
 
     /// Reads bytes in memory.

@@ -56,6 +56,9 @@ impl Format for App {
 
     fn score(&self, probe: &Probe<'_>) -> Score {
         let Some(archive) = probe.container.zip() else { return Score::No };
+        if !archive.may_have_folder(|folder| folder.ends_with(b".app")) {
+            return Score::No;
+        }
         let is_info = |name| bundle(name).is_some_and(|(_, inside)| inside == INFO);
         if archive.entries().any(|entry| is_info(entry.name)) { Score::Certain } else { Score::No }
     }

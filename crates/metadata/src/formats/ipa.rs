@@ -60,6 +60,9 @@ impl Format for Ipa {
 
     fn score(&self, probe: &Probe<'_>) -> Score {
         let Some(archive) = probe.container.zip() else { return Score::No };
+        if !archive.may_have_folder(|folder| folder == b"Payload") {
+            return Score::No;
+        }
         let rank = |entry: Entry<'_>| match in_bundle(entry.name) {
             Some((_, b"Info.plist")) => Score::Certain,
             Some(_) => Score::Likely,

@@ -125,23 +125,34 @@ enum Encoding {
     Latin1,
 }
 
+/// Control characters that no text has.
+fn is_foreign(byte: u8) -> bool {
+    matches!(byte, 0..=0x06 | 0x0e..=0x1a | 0x1c..=0x1f)
+}
+
 impl Encoding {
     /// How the start of a text is written; `None` when it is no text.
     fn of(head: &[u8]) -> Option<Self> {
-        let encoding = match head {
-            [0xff, 0xfe, ..] => Self::Utf16Le,
-            [0xfe, 0xff, ..] => Self::Utf16Be,
-            _ if head.is_ascii() => Self::Ascii,
-            _ => match std::str::from_utf8(head) {
-                Ok(_) => Self::Utf8,
-                // the head may end inside a character
-                Err(error) if error.error_len().is_none() => Self::Utf8,
-                Err(_) => Self::Latin1,
-            },
+        let wide = match head {
+            [0xff, 0xfe, ..] => Some(Self::Utf16Le),
+            [0xfe, 0xff, ..] => Some(Self::Utf16Be),
+            _ => None,
         };
         // an executable that begins as a script has bytes no text has
-        let is_text = |one: char| !matches!(one, '\0'..='\u{6}' | '\u{e}'..='\u{1a}' | '\u{1c}'..='\u{1f}');
-        encoding.text(head).chars().all(is_text).then_some(encoding)
+        if let Some(encoding) = wide {
+            let is_text = |one: char| !u8::try_from(one).is_ok_and(|byte| is_foreign(byte));
+            return encoding.text(head).chars().all(is_text).then_some(encoding);
+        }
+        if head.iter().any(|byte| is_foreign(*byte)) {
+            return None;
+        }
+        Some(match std::str::from_utf8(head) {
+            Ok(_) if head.is_ascii() => Self::Ascii,
+            Ok(_) => Self::Utf8,
+            // the head may end inside a character
+            Err(error) if error.error_len().is_none() => Self::Utf8,
+            Err(_) => Self::Latin1,
+        })
     }
 
     fn text(self, head: &[u8]) -> String {

@@ -3,6 +3,8 @@
 //! A table that is stored in the archive is read by ranges: the chunk headers once, then the entry and the
 //! string of each value asked for. A small or deflated one is held in memory.
 
+use std::cmp::Reverse;
+
 use appdepot_core::inspect::Problem;
 use bytes::Bytes;
 
@@ -124,6 +126,13 @@ fn unpack([high, low]: [u8; 2], base: u8) -> String {
 }
 
 impl Config {
+    /// How well values for this configuration suit a locale on a device without further qualities: that locale,
+    /// else its language, else the default, else any; the greatest fits best.
+    pub(super) fn fit(&self, locale: Locale) -> impl Ord + use<> {
+        let language = self.locale == locale.language();
+        (self.locale == locale, language, self.locale.is_default(), !self.special, Reverse(self.sdk))
+    }
+
     /// Reads the configuration at the start of `bytes`, whose first field is its length.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let len = (u32_at(bytes, 0)? as usize).min(bytes.len());
@@ -173,11 +182,11 @@ impl Table {
             broken: false,
             patience: PATIENCE,
         };
-        let header = table.bytes(reader, 0, CHUNK_HEADER_LEN as usize).await?;
-        if u16_at(&header, 0) != Some(CHUNK_TABLE) {
+        let header = table.walk(reader, 0, CHUNK_HEADER_LEN as usize).await?;
+        if u16_at(header, 0) != Some(CHUNK_TABLE) {
             return Err(broken());
         }
-        let mut at = u64::from(u16_at(&header, 2).unwrap_or(0)).max(CHUNK_HEADER_LEN);
+        let mut at = u64::from(u16_at(header, 2).unwrap_or(0)).max(CHUNK_HEADER_LEN);
         let end = table.len();
         let mut chunks = 0;
         while at + CHUNK_HEADER_LEN <= end {
@@ -185,22 +194,22 @@ impl Table {
             if chunks > reader.limits().chunks {
                 return Err(Code::LimitEntries.problem("the resource table has more chunks than are read"));
             }
-            let header = table.bytes(reader, at, POOL_HEADER_LEN.min((end - at) as usize)).await?;
-            let kind = u16_at(&header, 0).unwrap_or(0);
-            let header_len = u64::from(u16_at(&header, 2).unwrap_or(0));
-            let len = u64::from(u32_at(&header, 4).unwrap_or(0));
+            let header = table.walk(reader, at, POOL_HEADER_LEN.min((end - at) as usize)).await?;
+            let kind = u16_at(header, 0).unwrap_or(0);
+            let header_len = u64::from(u16_at(header, 2).unwrap_or(0));
+            let len = u64::from(u32_at(header, 4).unwrap_or(0));
             if len < CHUNK_HEADER_LEN || len < header_len {
                 table.broken = true;
                 return Ok(table);
             }
             if kind == CHUNK_POOL && table.pool.len == 0 {
                 let available = usize::try_from((end - at).min(len)).unwrap_or(usize::MAX);
-                table.pool = Pool::parse(&header, available).ok_or_else(broken)?;
+                table.pool = Pool::parse(header, available).ok_or_else(broken)?;
                 let most = table.pool.len.saturating_sub(table.pool.offsets) / 4;
                 table.broken |= table.pool.count as usize > most;
                 table.pool_at = at;
             } else if kind == CHUNK_PACKAGE {
-                let package = u32_at(&header, 8).unwrap_or(0);
+                let package = u32_at(header, 8).unwrap_or(0);
                 table
                     .index_package(reader, package, at + header_len, (at + len).min(end), &mut chunks)
                     .await?;
@@ -227,17 +236,17 @@ impl Table {
                 reader.check_time()?;
             }
             let wanted = TYPE_HEADER_LEN.min((end - at) as usize);
-            let header = self.bytes(reader, at, wanted).await?;
-            let kind = u16_at(&header, 0).unwrap_or(0);
-            let header_len = u16_at(&header, 2).unwrap_or(0);
-            let len = u32_at(&header, 4).unwrap_or(0);
+            let header = self.walk(reader, at, wanted).await?;
+            let kind = u16_at(header, 0).unwrap_or(0);
+            let header_len = u16_at(header, 2).unwrap_or(0);
+            let len = u32_at(header, 4).unwrap_or(0);
             if u64::from(len) < CHUNK_HEADER_LEN || len < u32::from(header_len) {
                 self.broken = true;
                 return Ok(());
             }
             if kind == CHUNK_TYPE
                 && let (Some(id), Some(flags), Some(entry_count), Some(entries_start)) =
-                    (header.get(8), header.get(9), u32_at(&header, 12), u32_at(&header, 16))
+                    (header.get(8), header.get(9), u32_at(header, 12), u32_at(header, 16))
                 && let Some(config) = header.get(20..).and_then(Config::parse)
             {
                 self.types.push(Type {
@@ -275,23 +284,55 @@ impl Table {
             if next.package != package || next.id != kind || found.len() >= reader.limits().values {
                 continue;
             }
-            let Some(left) = self.patience.checked_sub(1) else {
-                return Err(Code::LimitEntries.problem("the resource table has more values than are read"));
-            };
-            self.patience = left;
-            if position.is_multiple_of(256) {
-                reader.check_time()?;
-            }
-            let value = match self.value(reader, &next, entry).await {
-                Ok(value) => value,
-                Err(problem) if Code::Truncated.is(&problem) => None,
-                Err(problem) => return Err(problem),
-            };
+            let value = self.try_value(reader, &next, entry).await?;
             if let Some(value) = value {
                 found.push(Found { config: next.config, value });
             }
         }
         Ok(found)
+    }
+
+    /// The value of a resource for one locale; see [`Config::fit`].
+    ///
+    /// # Errors
+    /// As [`values`](Self::values).
+    pub(super) async fn best(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: u32,
+        locale: Locale,
+    ) -> Result<Option<Value>, Problem> {
+        let [package, kind, high, low] = resource.to_be_bytes();
+        let entry = u32::from(u16::from_be_bytes([high, low]));
+        let fits = |one: &&Type| one.package == package && one.id == kind;
+        let mut types: Vec<Type> =
+            self.types.iter().filter(fits).take(reader.limits().values).copied().collect();
+        types.sort_by_cached_key(|one| Reverse(one.config.fit(locale)));
+        for one in types {
+            if let Some(value) = self.try_value(reader, &one, entry).await? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One value, counted.
+    async fn try_value(
+        &mut self,
+        reader: &mut Reader<'_>,
+        types: &Type,
+        entry: u32,
+    ) -> Result<Option<Value>, Problem> {
+        let left = self.patience.checked_sub(1);
+        self.patience = left
+            .ok_or_else(|| Code::LimitEntries.problem("the resource table has more values than are read"))?;
+        if self.patience.is_multiple_of(256) {
+            reader.check_time()?;
+        }
+        match self.value(reader, types, entry).await {
+            Err(problem) if Code::Truncated.is(&problem) => Ok(None),
+            other => other,
+        }
     }
 
     async fn value(
@@ -305,7 +346,7 @@ impl Table {
         let offset = if types.flags & TYPE_SPARSE != 0 {
             let len = u64::from(types.entry_count) * 4;
             let Some(at) = inside(offsets, len) else { return Ok(None) };
-            let table = self.bytes(reader, at, len as usize).await?;
+            let table = self.view(reader, at, len as usize).await?;
             let (pairs, _) = table.as_chunks::<4>();
             let key = |pair: &[u8; 4]| u32::from(u16::from_le_bytes([pair[0], pair[1]]));
             match pairs.binary_search_by_key(&entry, key).ok().and_then(|at| pairs.get(at)) {
@@ -316,30 +357,30 @@ impl Table {
             return Ok(None);
         } else if types.flags & TYPE_OFFSET16 != 0 {
             let Some(at) = inside(offsets + u64::from(entry) * 2, 2) else { return Ok(None) };
-            match u16_at(&self.bytes(reader, at, 2).await?, 0) {
+            match u16_at(self.view(reader, at, 2).await?, 0) {
                 Some(offset) if offset != u16::MAX => u64::from(offset) * 4,
                 _ => return Ok(None),
             }
         } else {
             let Some(at) = inside(offsets + u64::from(entry) * 4, 4) else { return Ok(None) };
-            match u32_at(&self.bytes(reader, at, 4).await?, 0) {
+            match u32_at(self.view(reader, at, 4).await?, 0) {
                 Some(offset) if offset != u32::MAX => u64::from(offset),
                 _ => return Ok(None),
             }
         };
         let at = u64::from(types.entries_start) + offset;
         let Some(place) = inside(at, 8) else { return Ok(None) };
-        let entry = self.bytes(reader, place, 8).await?;
-        let flags = u16_at(&entry, 2).unwrap_or(0);
+        let entry = self.view(reader, place, 8).await?;
+        let flags = u16_at(entry, 2).unwrap_or(0);
         if flags & ENTRY_COMPACT != 0 {
-            return Ok(u32_at(&entry, 4).map(|data| Value { kind: (flags >> 8) as u8, data }));
+            return Ok(u32_at(entry, 4).map(|data| Value { kind: (flags >> 8) as u8, data }));
         }
         if flags & ENTRY_COMPLEX != 0 {
             return Ok(None);
         }
-        let size = u64::from(u16_at(&entry, 0).unwrap_or(0)).max(8);
+        let size = u64::from(u16_at(entry, 0).unwrap_or(0)).max(8);
         let Some(place) = inside(at + size, 8) else { return Ok(None) };
-        Ok(Value::parse(&self.bytes(reader, place, 8).await?, 0))
+        Ok(Value::parse(self.view(reader, place, 8).await?, 0))
     }
 
     /// The string with this index, `None` where the table does not have it.
@@ -361,23 +402,19 @@ impl Table {
         /// Both lengths in front of a string, and most strings with them.
         const GUESS: usize = 64;
         let Some(at) = self.pool.offset_at(index) else { return Ok(None) };
-        let offset = self.bytes(reader, self.pool_at + at as u64, 4).await?;
-        let Some(at) = u32_at(&offset, 0).and_then(|offset| self.pool.string_at(offset)) else {
+        let offset = self.view(reader, self.pool_at + at as u64, 4).await?;
+        let Some(at) = u32_at(offset, 0).and_then(|offset| self.pool.string_at(offset)) else {
             return Ok(None);
         };
         let rest = self.pool.len - at;
-        let start = self.bytes(reader, self.pool_at + at as u64, GUESS.min(rest)).await?;
-        let Some((text, len)) = self.pool.extent(&start) else { return Ok(None) };
+        let start = self.view(reader, self.pool_at + at as u64, GUESS.min(rest)).await?;
+        let Some((text, len)) = self.pool.extent(start) else { return Ok(None) };
         if text.checked_add(len).is_none_or(|end| end > rest) {
             return Ok(None);
         }
         reader.charge_string(len)?;
-        let string = if text + len <= start.len() {
-            start.slice(text..text + len)
-        } else {
-            self.bytes(reader, self.pool_at + (at + text) as u64, len).await?
-        };
-        Ok(Some(self.pool.decode(&string).into_owned()))
+        let string = self.view(reader, self.pool_at + (at + text) as u64, len).await?;
+        Ok(Some(self.pool.decode(string).into_owned()))
     }
 
     /// The locales that any value of the table is for, sorted by their packed form.
@@ -400,17 +437,46 @@ impl Table {
         }
     }
 
-    async fn bytes(&self, reader: &mut Reader<'_>, at: u64, len: usize) -> Result<Bytes, Problem> {
-        let end = at.checked_add(len as u64).filter(|end| *end <= self.len());
-        match (&self.place, end) {
-            (_, None) => Err(Code::Truncated.problem("the resource table ends early")),
-            (Place::Memory(data), Some(end)) => Ok(data.slice(at as usize..end as usize)),
-            (Place::File(start, whole), Some(_)) => {
-                let ahead = (reader.limits().window_bytes as u64).min(whole - at);
-                reader.bytes_ahead(start + at, len, ahead as usize).await
+    /// `len` bytes at `at`.
+    async fn view<'v>(
+        &'v self,
+        reader: &'v mut Reader<'_>,
+        at: u64,
+        len: usize,
+    ) -> Result<&'v [u8], Problem> {
+        match &self.place {
+            Place::Memory(data) => held(data, at, len),
+            Place::File(start, whole) => {
+                let rest = whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
+                let ahead = usize::try_from(rest).unwrap_or(usize::MAX).min(reader.limits().window_bytes);
+                reader.view(start + at, len, ahead).await
             }
         }
     }
+
+    /// As [`view`](Self::view), for headers that come one after the other.
+    async fn walk<'v>(
+        &'v self,
+        reader: &'v mut Reader<'_>,
+        at: u64,
+        len: usize,
+    ) -> Result<&'v [u8], Problem> {
+        match &self.place {
+            Place::Memory(data) => held(data, at, len),
+            Place::File(start, whole) => {
+                whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
+                reader.walk(start + at, len, start + whole).await
+            }
+        }
+    }
+}
+
+fn held(data: &[u8], at: u64, len: usize) -> Result<&[u8], Problem> {
+    usize::try_from(at).ok().and_then(|at| slice_at(data, at, len)).ok_or_else(early)
+}
+
+fn early() -> Problem {
+    Code::Truncated.problem("the resource table ends early")
 }
 
 fn broken() -> Problem {

@@ -22,6 +22,7 @@ use self::resolve::Resources;
 use crate::containers::Packing;
 use crate::containers::zip::Archive;
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::reader::Reader;
 use crate::registry::{Format, Input, Probe, Score};
 use crate::signature::{self, Signers};
@@ -70,11 +71,15 @@ impl Format for Apk {
         if manifest.truncated {
             reader.note(Anomaly::ManifestTruncated);
         }
-        let content = Content::of(archive);
+        let wants_signers = reader.wants(Fields::SIGNERS);
+        let content = Content::of(archive, wants_signers);
         let mut resources = open_resources(reader, archive, &manifest).await?;
         let mut package = describe(reader, archive, &manifest, &mut resources).await?;
         package.architectures =
             content.architectures.iter().map(|name| reader.text(&String::from_utf8_lossy(name))).collect();
+        if !wants_signers {
+            return Ok(package);
+        }
         let mut signers = Signers::default();
         signature::apk::block(reader, archive, &mut signers).await?;
         signature::apk::jar(reader, archive, &content.signatures, &mut signers).await?;
@@ -109,10 +114,15 @@ struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn of(archive: &'a Archive) -> Self {
+    fn of(archive: &'a Archive, wants_signers: bool) -> Self {
         /// Architectures listed; Android knows fewer than ten.
         const MOST: usize = 64;
         let mut content = Self::default();
+        let holds =
+            |folder: &[u8]| folder == b"lib" || wants_signers && folder.eq_ignore_ascii_case(b"META-INF");
+        if !archive.may_have_folder(holds) {
+            return content;
+        }
         for entry in archive.entries() {
             match entry.name {
                 [b'l', b'i', b'b', b'/', rest @ ..] => {
@@ -126,7 +136,7 @@ impl<'a> Content<'a> {
                         content.architectures.push(name);
                     }
                 }
-                [b'M' | b'm', ..] if signature::apk::is_jar_signature(entry.name) => {
+                [b'M' | b'm', ..] if wants_signers && signature::apk::is_jar_signature(entry.name) => {
                     content.signatures.push(entry.name);
                 }
                 _ => {}
@@ -197,45 +207,51 @@ async fn describe(
     manifest: &Manifest<'_>,
     resources: &mut Resources,
 ) -> Result<Package, Problem> {
-    let mut details = Map::new();
     let version_code = resources.number(reader, &manifest.version_code).await?;
     let version_major = resources.number(reader, &manifest.version_code_major).await?;
     let version = resources.text(reader, &manifest.version_name).await?;
     let min_sdk = resources.text(reader, &manifest.min_sdk).await?;
     let target_sdk = resources.text(reader, &manifest.target_sdk).await?;
-    let max_sdk = resources.text(reader, &manifest.max_sdk).await?;
     let label = resources.localized(reader, &manifest.label).await?;
     let icons = icons(reader, archive, manifest, resources).await?;
-    let debuggable = resources.number(reader, &manifest.debuggable).await?;
+    let mut details = Map::new();
     let mut put = |name: &str, value: Json| details.insert(name.to_owned(), value);
-    let optional = |text: &Option<String>| text.clone().map_or(Json::Null, Json::String);
     put("minSdkVersion", optional(&min_sdk));
     put("targetSdkVersion", optional(&target_sdk));
-    // what the system takes where none is declared
-    let effective = target_sdk.clone().or_else(|| min_sdk.clone()).unwrap_or_else(|| "1".to_owned());
-    put("effectiveTargetSdkVersion", effective.into());
-    put("maxSdkVersion", optional(&max_sdk));
-    put("compileSdkVersion", optional(&resources.text(reader, &manifest.compile_sdk).await?));
-    put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
-    put("debuggable", (debuggable.unwrap_or(0) != 0).into());
-    put("testOnly", matches!(manifest.test_only, Some(Declared::Number(value)) if value != 0).into());
     put("permissions", list(reader, &manifest.permissions));
-    put("permissionsSdk23", list(reader, &manifest.permissions_sdk23));
-    put("features", list(reader, &manifest.features));
-    let launchable: Vec<Cow<'_, str>> =
-        manifest.launchable.iter().map(|name| qualified(&manifest.package, name)).collect();
-    put("launchable", launchable.first().map_or(Json::Null, |name| reader.text(name).into()));
-    put("launchableAll", list(reader, &launchable));
-    let mut locales: Vec<String> = match &resources.table {
-        Some(table) => table.locales().iter().map(Locale::tag).collect(),
-        None => vec![Locale::default().tag()],
-    };
-    locales.sort_unstable();
-    put("locales", locales.into());
-    let others = label.others.into_iter();
-    put("localizedLabels", Json::Object(others.map(|(tag, text)| (tag, Json::String(text))).collect()));
-    let by_density = icons.iter().map(|(density, path)| (density.to_string(), path.clone().into()));
-    put("iconsByDensity", Json::Object(by_density.collect()));
+    let launchable = manifest.launchable.first().map(|name| qualified(&manifest.package, name));
+    put("launchable", launchable.map_or(Json::Null, |name| reader.text(&name).into()));
+    if reader.wants(Fields::DETAILS) {
+        // what the system takes where none is declared
+        let effective = target_sdk.as_deref().or(min_sdk.as_deref()).unwrap_or("1");
+        put("effectiveTargetSdkVersion", effective.into());
+        let max_sdk = resources.text(reader, &manifest.max_sdk).await?;
+        put("maxSdkVersion", optional(&max_sdk));
+        put("compileSdkVersion", optional(&resources.text(reader, &manifest.compile_sdk).await?));
+        put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
+        let debuggable = resources.number(reader, &manifest.debuggable).await?;
+        put("debuggable", (debuggable.unwrap_or(0) != 0).into());
+        put("testOnly", matches!(manifest.test_only, Some(Declared::Number(value)) if value != 0).into());
+        put("permissionsSdk23", list(reader, &manifest.permissions_sdk23));
+        put("features", list(reader, &manifest.features));
+        let launchable: Vec<Cow<'_, str>> =
+            manifest.launchable.iter().map(|name| qualified(&manifest.package, name)).collect();
+        put("launchableAll", list(reader, &launchable));
+    }
+    if reader.wants(Fields::TRANSLATIONS) {
+        let mut locales: Vec<String> = match &resources.table {
+            Some(table) => table.locales().iter().map(Locale::tag).collect(),
+            None => vec![Locale::default().tag()],
+        };
+        locales.sort_unstable();
+        put("locales", locales.into());
+        let others = label.others.into_iter().map(|(tag, text)| (tag, Json::String(text)));
+        put("localizedLabels", Json::Object(others.collect()));
+    }
+    if reader.wants(Fields::ICONS) {
+        let by_density = icons.iter().map(|(density, path)| (density.to_string(), path.clone().into()));
+        put("iconsByDensity", Json::Object(by_density.collect()));
+    }
     Ok(Package {
         id: manifest.package.clone().into_owned(),
         name: label.default,
@@ -248,6 +264,10 @@ async fn describe(
         icon: preferred(&icons),
         details,
     })
+}
+
+fn optional(text: &Option<String>) -> Json {
+    text.clone().map_or(Json::Null, Json::String)
 }
 
 /// The version Android compares: both halves of `versionCode` and `versionCodeMajor`. Without a major half it is

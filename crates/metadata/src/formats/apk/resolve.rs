@@ -1,13 +1,12 @@
 //! References of a manifest followed into the resource table.
 
-use std::cmp::Reverse;
-
 use appdepot_core::inspect::Problem;
 
 use super::arsc::{Found, Locale, Table};
 use super::axml::Value;
 use super::manifest::Declared;
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::reader::Reader;
 
 /// A text in the default language and where it differs in others.
@@ -85,6 +84,9 @@ impl Resources {
         declared: &Option<Declared<'_>>,
     ) -> Result<Localized, Problem> {
         let mut result = Localized { default: self.text(reader, declared).await?, others: Vec::new() };
+        if !reader.wants(Fields::TRANSLATIONS) {
+            return Ok(result);
+        }
         let Some(Declared::Reference(resource)) = declared else { return Ok(result) };
         let Some(locales) = self.table.as_ref().map(Table::locales) else { return Ok(result) };
         let mut resource = *resource;
@@ -176,8 +178,7 @@ impl Resources {
         locale: Locale,
     ) -> Result<Option<Value>, Problem> {
         for _ in 0..reader.limits().hops {
-            let values = self.values(reader, resource).await?;
-            let Some(value) = best(&values, locale) else { return Ok(None) };
+            let Some(value) = self.best(reader, resource, locale).await? else { return Ok(None) };
             match value.reference() {
                 Some(next) => resource = next,
                 None => return Ok(Some(value)),
@@ -188,12 +189,32 @@ impl Resources {
 
     async fn values(&mut self, reader: &mut Reader<'_>, resource: u32) -> Result<Vec<Found>, Problem> {
         let Some(table) = &mut self.table else { return Ok(Vec::new()) };
-        match table.values(reader, resource).await {
-            // a table too large to search gives no label; it is no reason to refuse the package
+        let values = table.values(reader, resource).await;
+        self.within_patience(reader, values)
+    }
+
+    async fn best(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: u32,
+        locale: Locale,
+    ) -> Result<Option<Value>, Problem> {
+        let Some(table) = &mut self.table else { return Ok(None) };
+        let value = table.best(reader, resource, locale).await;
+        self.within_patience(reader, value)
+    }
+
+    /// A table too large to search gives no label; it is no reason to refuse the package.
+    fn within_patience<T: Default>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        result: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        match result {
             Err(problem) if Code::LimitEntries.is(&problem) => {
                 reader.note(Anomaly::ResourcesInvalid);
                 self.table = None;
-                Ok(Vec::new())
+                Ok(T::default())
             }
             other => other,
         }
@@ -210,13 +231,7 @@ impl Resources {
     }
 }
 
-/// The value for a locale on a device without further qualities: that locale, else its language, else the
-/// default, else the first there is.
+/// The value that fits a locale best; of equals the first.
 fn best(values: &[Found], locale: Locale) -> Option<Value> {
-    let rank = |found: &Found| {
-        let config = &found.config;
-        let language = config.locale == locale.language();
-        (config.locale == locale, language, config.locale.is_default(), !config.special, Reverse(config.sdk))
-    };
-    values.iter().rev().max_by_key(|found| rank(found)).map(|found| found.value)
+    values.iter().rev().max_by_key(|found| found.config.fit(locale)).map(|found| found.value)
 }

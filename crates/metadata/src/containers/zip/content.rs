@@ -1,0 +1,211 @@
+//! The bytes of an entry.
+
+use appdepot_core::inspect::Problem;
+use bytes::Bytes;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+
+use super::{Archive, DEFLATED, Entry, LOCAL, LOCAL_LEN, STORED};
+use crate::bytes::{slice_at, u16_at, u32_at};
+use crate::error::{Anomaly, Code};
+use crate::reader::Reader;
+
+const FLAG_ENCRYPTED: u16 = 1;
+const FLAG_DESCRIPTOR: u16 = 1 << 3;
+const FLAG_STRONG_ENCRYPTION: u16 = 1 << 6;
+const FLAG_MASKED_HEADERS: u16 = 1 << 13;
+/// Room for the extra field of a local header, so that header and data mostly come in one read.
+const EXTRA_ROOM: usize = 64;
+
+impl Archive {
+    /// The content of `entry`, of at most `cap` bytes.
+    ///
+    /// A wrong checksum or size does not stop the reading; it is noted as a reason to refuse the file.
+    ///
+    /// # Errors
+    /// `E_LIMIT_INFLATE` past `cap`; `E_PATH` for a link; `E_ENCRYPTED`; `E_ZIP_STRUCT` when its bytes are not
+    /// where the directory says; `E_ZIP_AMBIGUOUS` when the local header makes other bytes of it.
+    pub async fn read(&self, reader: &mut Reader<'_>, entry: &Entry<'_>, cap: u64) -> Result<Bytes, Problem> {
+        let wanted = entry.compressed.min(reader.limits().compressed_bytes);
+        let (offset, len) = self.locate(reader, entry, wanted).await?;
+        if len > cap && entry.is_stored() || len > reader.limits().compressed_bytes {
+            return Err(too_large(entry));
+        }
+        let len = usize::try_from(len).map_err(|_| too_large(entry))?;
+        let data = reader.bytes(offset, len).await?;
+        if entry.has_unknown_method() {
+            return self.read_unknown(reader, entry, offset, &data, cap).await;
+        }
+        let (content, whole) =
+            if entry.is_stored() { (data, true) } else { inflate(reader, entry, &data, cap)? };
+        if content.len() as u64 != entry.size || !whole {
+            reader.note(Anomaly::SizeMismatch);
+            reader.refuse(named(Code::ZipStruct, entry, "has another length than declared"));
+        }
+        if checksum(&content) != entry.crc32 {
+            reader.note(Anomaly::ChecksumMismatch);
+            reader.refuse(named(Code::ZipStruct, entry, "has another checksum than declared"));
+        }
+        Ok(content)
+    }
+
+    /// The content of an entry whose method is neither stored nor deflated. Android reads it as stored, signing
+    /// tools as deflated; what fits the declared size and checksum is deflated, all else stored.
+    async fn read_unknown(
+        &self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+        offset: u64,
+        data: &[u8],
+        cap: u64,
+    ) -> Result<Bytes, Problem> {
+        reader.note(Anomaly::UnknownMethod);
+        if let Ok((content, true)) = inflate(reader, entry, data, cap.min(entry.size))
+            && content.len() as u64 == entry.size
+            && checksum(&content) == entry.crc32
+        {
+            return Ok(content);
+        }
+        if offset.checked_add(entry.size).is_none_or(|end| end > self.start) {
+            return Err(named(Code::Unsupported, entry, "is packed by a method no package may use"));
+        }
+        if entry.size > cap {
+            return Err(too_large(entry));
+        }
+        reader.bytes(offset, usize::try_from(entry.size).map_err(|_| too_large(entry))?).await
+    }
+
+    /// Where the bytes of `entry` stand in the file and how many, compressed as they are. Reads the local header
+    /// and, in the same read, up to `ahead` bytes of content.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), apart from the limits.
+    pub async fn locate(
+        &self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+        ahead: u64,
+    ) -> Result<(u64, u64), Problem> {
+        if entry.is_link() {
+            return Err(named(Code::Path, entry, "is a link"));
+        }
+        let outside = || named(Code::ZipStruct, entry, "does not lie where the directory says");
+        let at = entry.offset.checked_add(self.base).ok_or_else(outside)?;
+        let fixed = LOCAL_LEN + entry.name.len();
+        if at.checked_add(fixed as u64).is_none_or(|end| end > self.start) {
+            return Err(outside());
+        }
+        let room = usize::try_from(ahead).unwrap_or(usize::MAX).saturating_add(fixed + EXTRA_ROOM);
+        let local = reader.bytes_ahead(at, fixed, room).await?;
+        let field = |at| u16_at(&local, at).unwrap_or(0);
+        if u32_at(&local, 0) != Some(LOCAL) {
+            return Err(outside());
+        }
+        self.check_local(reader, entry, &local)?;
+        let len = entry.compressed;
+        let skip = (LOCAL_LEN + usize::from(field(26)) + usize::from(field(28))) as u64;
+        let offset = at.checked_add(skip).ok_or_else(outside)?;
+        if offset.checked_add(len).is_none_or(|end| end > self.start) {
+            return Err(outside());
+        }
+        Ok((offset, len))
+    }
+
+    fn check_local(&self, reader: &mut Reader<'_>, entry: &Entry<'_>, local: &[u8]) -> Result<(), Problem> {
+        let field = |at| u16_at(local, at).unwrap_or(0);
+        let flags = field(6);
+        if (entry.flags | flags) & (FLAG_STRONG_ENCRYPTION | FLAG_MASKED_HEADERS) != 0 {
+            return Err(named(Code::Encrypted, entry, "is encrypted"));
+        }
+        if (entry.flags | flags) & FLAG_ENCRYPTED != 0 {
+            reader.note(Anomaly::EncryptedBit);
+        }
+        let method = field(8);
+        if entry.method == STORED && method == DEFLATED {
+            return Err(named(
+                Code::ZipAmbiguous,
+                entry,
+                "is stored by one header and deflated by the other",
+            ));
+        }
+        let sizes = (u32_at(local, 18).unwrap_or(0), u32_at(local, 22).unwrap_or(0));
+        let declared = (entry.compressed.min(0xffff_ffff) as u32, entry.size.min(0xffff_ffff) as u32);
+        let descriptor = (entry.flags | flags) & FLAG_DESCRIPTOR != 0 && sizes == (0, 0);
+        if method != entry.method || (sizes != declared && !descriptor && sizes.0 != u32::MAX) {
+            reader.note(Anomaly::LocalHeaderMismatch);
+        }
+        if usize::from(field(26)) != entry.name.len()
+            || slice_at(local, LOCAL_LEN, entry.name.len()) != Some(entry.name)
+        {
+            reader.note(Anomaly::LocalHeaderMismatch);
+            reader.refuse(named(Code::ZipAmbiguous, entry, "has another name in its local header"));
+        }
+        Ok(())
+    }
+}
+
+fn checksum(data: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(data);
+    crc.sum()
+}
+
+/// Inflates `data` up to `cap` bytes; says whether the stream ended where it should.
+fn inflate(
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    data: &[u8],
+    cap: u64,
+) -> Result<(Bytes, bool), Problem> {
+    let mut stream = reader.inflater();
+    let result = inflate_with(&mut stream, reader, entry, data, cap);
+    reader.keep_inflater(stream);
+    result
+}
+
+fn inflate_with(
+    stream: &mut Decompress,
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    data: &[u8],
+    cap: u64,
+) -> Result<(Bytes, bool), Problem> {
+    const FIRST: u64 = 64 << 10;
+    let cap = usize::try_from(cap).unwrap_or(usize::MAX);
+    // the declared size only chooses the first step
+    let mut out = Vec::with_capacity(entry.size.clamp(256, FIRST) as usize + 1);
+    loop {
+        let consumed = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        let before = out.len();
+        let input = data.get(consumed..).unwrap_or_default();
+        let status = stream.decompress_vec(input, &mut out, FlushDecompress::Finish);
+        let grown = out.len() - before;
+        reader.charge_inflated(grown as u64)?;
+        if out.len() > cap {
+            return Err(too_large(entry));
+        }
+        match status {
+            Ok(Status::StreamEnd) => return Ok((Bytes::from(out), true)),
+            Ok(_) if out.len() == out.capacity() => {
+                let more = out.capacity().min((cap - out.len()).saturating_add(1));
+                out.reserve_exact(more);
+            }
+            Ok(_) if grown > 0 || usize::try_from(stream.total_in()).unwrap_or(usize::MAX) > consumed => {}
+            // input ends or is broken: what came out is used, the caller notes the difference
+            _ if !out.is_empty() => return Ok((Bytes::from(out), false)),
+            _ => return Err(named(Code::ZipStruct, entry, "cannot be inflated")),
+        }
+    }
+}
+
+fn too_large(entry: &Entry<'_>) -> Problem {
+    named(Code::LimitInflate, entry, "is larger than is read of such a file")
+}
+
+fn named(code: Code, entry: &Entry<'_>, what: &str) -> Problem {
+    const SHOWN: usize = 120;
+    let name: String = String::from_utf8_lossy(entry.name.get(..SHOWN).unwrap_or(entry.name))
+        .chars()
+        .flat_map(char::escape_debug)
+        .collect();
+    code.problem(format!("{name} {what}"))
+}

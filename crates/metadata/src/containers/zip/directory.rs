@@ -1,0 +1,238 @@
+//! The one pass over the central directory, and what it finds.
+
+use appdepot_core::inspect::Problem;
+
+use super::end::{End, read_end64};
+use super::entry::{CENTRAL_LEN, EXTRA_ZIP64};
+use super::folders::Folders;
+use super::index::{Index, Inserted};
+use super::{Archive, CENTRAL, Entry, LOCAL, LOCAL_LEN};
+use crate::bytes::u32_at;
+use crate::error::{Anomaly, Code};
+use crate::reader::Reader;
+
+const DIGITAL_SIGNATURE: u32 = 0x0505_4b50;
+const FLAG_UTF8: u16 = 1 << 11;
+const EXTRA_UNICODE_PATH: u16 = 0x7075;
+
+impl Archive {
+    /// Reads and checks the central directory; `None` when the end record leads to none.
+    pub(super) async fn read_directory(reader: &mut Reader<'_>, end: &End) -> Result<Option<Self>, Problem> {
+        if end.u16(4) != 0 && end.u16(4) != 0xffff
+            || end.u16(6) != 0 && end.u16(6) != 0xffff
+            || end.u16(8) != end.u16(10)
+        {
+            return Err(Code::Unsupported.problem("the archive spans several disks"));
+        }
+        let mut declared = u64::from(end.u16(10));
+        let (mut offset, mut len) = end.directory();
+        let mut anchor = end.at;
+        if let Some(wide) = read_end64(reader, end).await? {
+            anchor = wide.at;
+            if end.u16(10) == 0xffff {
+                declared = wide.count;
+            }
+            if offset == 0xffff_ffff {
+                offset = wide.offset;
+            }
+            if len == 0xffff_ffff {
+                len = wide.len;
+            }
+            if (declared, len, offset) != (wide.count, wide.len, wide.offset) {
+                reader.note(Anomaly::Zip64Unneeded);
+                reader.refuse(Code::ZipAmbiguous.problem("the two end records disagree"));
+            }
+        }
+        let nowhere = || Code::ZipStruct.problem("the central directory lies outside the file");
+        let gap = offset.checked_add(len).and_then(|after| anchor.checked_sub(after)).ok_or_else(nowhere)?;
+        if len > reader.limits().directory_bytes {
+            return Err(Code::LimitEntries.problem("the central directory is longer than is read"));
+        }
+        let len = usize::try_from(len).map_err(|_| nowhere())?;
+        let mut base = 0;
+        let mut directory = reader.bytes(offset, len).await?;
+        if gap > 0 && len > 0 {
+            let declared_here = u32_at(&directory, 0) == Some(CENTRAL);
+            let shifted = reader.bytes(offset + gap, len).await?;
+            match (declared_here, u32_at(&shifted, 0) == Some(CENTRAL)) {
+                (true, false) => {
+                    reader.refuse(
+                        Code::ZipStruct.problem("bytes stand between the directory and the end record"),
+                    );
+                }
+                // Android goes by the offset, most others by what stands before the end record
+                (true, true) => {
+                    reader.refuse(Code::ZipAmbiguous.problem("two directories fit the end record"))
+                }
+                (false, _) => {
+                    base = gap;
+                    directory = shifted;
+                }
+            }
+        }
+        if len > 0 && u32_at(&directory, 0) != Some(CENTRAL) {
+            return Ok(None);
+        }
+        let mut archive = Self {
+            directory,
+            start: offset + base,
+            base,
+            count: 0,
+            index: Index::default(),
+            duplicates: Vec::new(),
+            overlap: None,
+            misplaced: false,
+            read_to: 0,
+            first: u64::MAX,
+            folders: Folders::default(),
+        };
+        archive.walk(reader)?;
+        archive.check_places(reader).await?;
+        archive.check_counts(reader, declared);
+        Ok(Some(archive))
+    }
+
+    /// The one pass over the central directory.
+    fn walk(&mut self, reader: &mut Reader<'_>) -> Result<(), Problem> {
+        let directory = self.directory.clone();
+        self.index = Index::for_directory(directory.len(), reader.limits().entries);
+        let mut at = 0;
+        let mut last_end = 0;
+        let mut in_order = true;
+        let room = self.start - self.base;
+        while at < directory.len() {
+            let Some((entry, next)) = Entry::parse(&directory, at) else { break };
+            self.count += 1;
+            if self.count > reader.limits().entries {
+                return Err(Code::LimitEntries.problem("the archive has more entries than are read"));
+            }
+            if self.count.is_multiple_of(1_024) {
+                reader.check_time()?;
+            }
+            match entry.least_end() {
+                Some(end) if end <= room => {
+                    in_order &= entry.offset >= last_end;
+                    if in_order && entry.offset > last_end && self.count > 1 {
+                        check_gap(reader, self.base, last_end, entry.offset);
+                    }
+                    last_end = end;
+                }
+                _ => self.misplaced = true,
+            }
+            self.first = self.first.min(entry.offset);
+            self.folders.add(&directory, at + CENTRAL_LEN, entry.name);
+            check_name(reader, &entry);
+            match self.index.insert(&directory, entry.name, at) {
+                Inserted::New => {}
+                Inserted::Twice => self.duplicates.push(at),
+                Inserted::Full => self.index = Index::default(),
+            }
+            at = next;
+        }
+        self.read_to = at;
+        if self.index.slots.is_empty() && self.count > 0 {
+            self.find_duplicates_sorted();
+        }
+        if !in_order || self.misplaced {
+            self.overlap = self.find_overlap();
+        }
+        Ok(())
+    }
+
+    async fn check_places(&self, reader: &mut Reader<'_>) -> Result<(), Problem> {
+        if let Some(at) = self.overlap {
+            let at = at.saturating_add(self.base);
+            let is_entry = at < self.start && u32_at(&reader.bytes(at, 4).await?, 0) == Some(LOCAL);
+            reader.note(Anomaly::OverlappingEntries);
+            reader.refuse(match is_entry {
+                true => Code::ZipAmbiguous.problem("entries share bytes"),
+                false => Code::ZipStruct.problem("an entry does not start where the directory says"),
+            });
+        }
+        if self.misplaced {
+            reader.refuse(Code::ZipStruct.problem("an entry does not lie where the directory says"));
+        }
+        Ok(())
+    }
+
+    fn check_counts(&self, reader: &mut Reader<'_>, declared: u64) {
+        if !self.duplicates.is_empty() {
+            reader.note(Anomaly::DuplicateEntry);
+            reader.refuse(Code::ZipAmbiguous.problem("two entries carry one name"));
+        }
+        let rest_is_signature = u32_at(&self.directory, self.read_to) == Some(DIGITAL_SIGNATURE);
+        if self.read_to < self.directory.len() && !rest_is_signature {
+            reader.refuse(Code::ZipStruct.problem("the central directory holds something that is no record"));
+        } else if declared != self.count as u64 {
+            reader.refuse(
+                Code::ZipStruct.problem("the archive declares another number of entries than it has"),
+            );
+        }
+    }
+
+    fn find_overlap(&self) -> Option<u64> {
+        let mut ranges: Vec<(u64, u64)> =
+            self.entries().filter_map(|entry| Some((entry.offset, entry.least_end()?))).collect();
+        ranges.sort_unstable();
+        ranges.windows(2).find_map(|pair| match pair {
+            [(_, end), (start, _)] if start < end => Some(*start),
+            _ => None,
+        })
+    }
+
+    fn find_duplicates_sorted(&mut self) {
+        let mut names = Vec::with_capacity(self.count);
+        let mut at = 0;
+        while let Some((entry, next)) = Entry::parse(&self.directory, at) {
+            names.push((entry.name, at));
+            at = next;
+        }
+        names.sort_unstable();
+        self.duplicates = names
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [(a, _), (b, at)] if a == b => Some(*at),
+                _ => None,
+            })
+            .collect();
+    }
+}
+
+/// Notes a local entry between two listed ones, where the bytes are at hand.
+fn check_gap(reader: &mut Reader<'_>, base: u64, from: u64, to: u64) {
+    // the extra field and the descriptor of the entry before stand here; only a whole header counts
+    if to - from < LOCAL_LEN as u64 || to - from > 1 << 16 {
+        return;
+    }
+    let Ok(len) = usize::try_from(to - from) else { return };
+    let Some(gap) = reader.at_hand(base + from, len) else { return };
+    let unlisted = gap
+        .windows(LOCAL_LEN)
+        .any(|bytes| bytes.first_chunk() == Some(&LOCAL.to_le_bytes()) && bytes.get(26..28) != Some(&[0, 0]));
+    if unlisted {
+        reader.note(Anomaly::UnlistedEntry);
+    }
+}
+
+fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
+    if entry.name.contains(&0) {
+        reader.refuse(Code::Path.problem("an entry name holds a NUL"));
+    }
+    if !entry.name.is_ascii() && entry.flags & FLAG_UTF8 != 0 && std::str::from_utf8(entry.name).is_err() {
+        reader.refuse(Code::Path.problem("an entry name is not the UTF-8 it claims to be"));
+    }
+    if entry.extra.len() > 4 {
+        if let Some(path) = entry.extra_field(EXTRA_UNICODE_PATH).and_then(|field| field.get(5..))
+            && path != entry.name
+        {
+            reader.note(Anomaly::UnicodePathExtra);
+            if entry.name.is_ascii() {
+                reader.refuse(Code::ZipAmbiguous.problem("an entry carries two names"));
+            }
+        }
+        let wide = [entry.size, entry.compressed, entry.offset].iter().any(|value| *value >= 0xffff_ffff);
+        if !wide && entry.extra_field(EXTRA_ZIP64).is_some_and(|field| field.len() >= 16) {
+            reader.note(Anomaly::Zip64Unneeded);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The folders at the top of an archive.
+
+use crate::bytes::slice_at;
+
+/// Folders remembered; archives with more are looked at entry by entry.
+const MOST: usize = 64;
+
+/// Where the names of the top folders stand in the central directory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folders {
+    found: Vec<(usize, usize)>,
+    /// Where the folder of the entry before stands in `found`; most entries share it.
+    last: usize,
+    more: bool,
+}
+
+impl Folders {
+    /// Adds the folder of the entry whose name stands at `at`.
+    pub(super) fn add(&mut self, directory: &[u8], at: usize, name: &[u8]) {
+        let is_last = |(start, len): (usize, usize)| {
+            name.get(len) == Some(&b'/') && slice_at(directory, start, len) == name.get(..len)
+        };
+        if self.more || self.found.get(self.last).is_some_and(|place| is_last(*place)) {
+            return;
+        }
+        let Some(len) = name.iter().position(|byte| *byte == b'/') else { return };
+        if let Some(known) = self.found.iter().position(|place| is_last(*place)) {
+            self.last = known;
+        } else if self.found.len() < MOST {
+            self.last = self.found.len();
+            self.found.push((at, len));
+        } else {
+            self.more = true;
+        }
+    }
+
+    /// Whether such a folder was added, or there were more than are remembered.
+    pub(super) fn any(&self, directory: &[u8], is_such: impl Fn(&[u8]) -> bool) -> bool {
+        let mut found = self.found.iter();
+        self.more || found.any(|(start, len)| slice_at(directory, *start, *len).is_some_and(&is_such))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_part_of_a_path_counts() {
+        let directory = b"res/a res/b META-INF/c resources.arsc /x";
+        let mut folders = Folders::default();
+        let mut at = 0;
+        for name in directory.split(|byte| *byte == b' ') {
+            folders.add(directory, at, name);
+            at += name.len() + 1;
+        }
+        for (name, held) in [("res", true), ("META-INF", true), ("", true), ("re", false), ("META", false)] {
+            assert_eq!(folders.any(directory, |folder| folder == name.as_bytes()), held, "{name}");
+        }
+    }
+
+    #[test]
+    fn too_many_folders_may_hold_anything() {
+        let names: Vec<String> = (0..=MOST).map(|number| format!("{number:04}/")).collect();
+        let directory = names.concat();
+        let mut folders = Folders::default();
+        for (number, name) in names.iter().enumerate() {
+            assert!(!folders.any(directory.as_bytes(), |folder| folder == b"other"));
+            folders.add(directory.as_bytes(), number * name.len(), name.as_bytes());
+        }
+        assert!(folders.any(directory.as_bytes(), |folder| folder == b"other"));
+    }
+}
