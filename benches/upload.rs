@@ -154,7 +154,7 @@ async fn serve(records: &Path, blobs: Arc<Counted>, durability: Durability) -> (
 
 /// Sends the file as curl would: one form with a file part, over one connection.
 fn upload(address: SocketAddr, token: &str, file: &Path, length: u64) {
-    let head = "--frontier\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.exe\"\r\n\r\n";
+    let head = "--frontier\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.txt\"\r\n\r\n";
     let tail = "\r\n--frontier--\r\n";
     let total = head.len() as u64 + length + tail.len() as u64;
     let mut stream = TcpStream::connect(address).unwrap();

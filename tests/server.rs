@@ -60,10 +60,23 @@ fn a_day_in_the_life() {
     assert_eq!(app.json()["data"]["slug"], "field-notes");
     assert_eq!(app.json()["data"]["security"]["role"], "org.owner");
 
+    let msi = appdepot::metadata::fixture::msi::MsiBuilder::new()
+        .property("ProductCode", "{5EFCBB7B-95AC-4C21-B5A6-6F5B7D1F1F1F}")
+        .property("ProductName", "Field Notes")
+        .property("Manufacturer", "Acme Corp.")
+        .build();
+    let (kind, body) = form(&[("file", Some("notes.msi"), &msi)]);
+    let answer =
+        server.send("POST", "/v1/organizations/acme/mdm/assets", Some(ADMIN_KEY), Some((&kind, &body)));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let config = &answer.json()["data"]["config"]["msi"];
+    assert_eq!(config["productCode"], "{5EFCBB7B-95AC-4C21-B5A6-6F5B7D1F1F1F}");
+    assert_eq!(config["manufacturer"], "Acme Corp.");
+
     // One catalogue: what came in through one dialect is there in the other.
     let assets = server.get(ADMIN_KEY, "/v1/organizations/acme/mdm/assets").json();
-    assert_eq!(assets["data"]["totalDocs"], 3);
-    assert_eq!(server.get(&token, "/media/acme/assets").json().as_array().unwrap().len(), 3);
+    assert_eq!(assets["data"]["totalDocs"], 4);
+    assert_eq!(server.get(&token, "/media/acme/assets").json().as_array().unwrap().len(), 4);
 
     // All of it is there after a restart.
     assert_eq!(server.stop(), Some(0));
@@ -237,7 +250,7 @@ fn a_large_upload_takes_little_memory() {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     };
     let before = figure("VmRSS:");
-    let (kind, mut body) = form(&[("file", Some("large.exe"), b"")]);
+    let (kind, mut body) = form(&[("file", Some("large.txt"), b"")]);
     let at = body.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
     let tail = body.split_off(at);
     body.resize(at + LENGTH, b'x');

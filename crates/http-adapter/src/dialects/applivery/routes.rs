@@ -24,8 +24,9 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::types::{
-    Answer, Application, Config, ConfigApk, Configuration, DeclaredApk, Details, EdgeAsset, INTEGER_LIMIT,
-    Listing, MdmAsset, NewApplication, Provider, Removed, Security, UploadedBy, is_id, is_reference,
+    Answer, Application, Config, ConfigApk, ConfigMsi, Configuration, DeclaredApk, Details, EdgeAsset,
+    INTEGER_LIMIT, Listing, MdmAsset, NewApplication, Provider, Removed, Security, UploadedBy, is_id,
+    is_reference,
 };
 use super::words::{self, Extension};
 use crate::call::Backend;
@@ -518,8 +519,12 @@ fn asset(backend: &Backend, providers: &[StorageProvider], stored: &Stored<Asset
         Some(Location::Provider { provider, .. }) => shown(*provider, providers),
         _ => shown(Id::NIL, providers),
     };
-    let package = file.map(|file| &file.inspection).filter(|found| found.format == Format::Apk);
-    let apk = package.and_then(|found| found.package.as_ref()).map(config_apk);
+    let package = |format| {
+        let found = file.map(|file| &file.inspection).filter(|found| found.format == format);
+        found.and_then(|found| found.package.as_ref())
+    };
+    let config =
+        Config { msi: package(Format::Msi).map(config_msi), apk: package(Format::Apk).map(config_apk) };
     MdmAsset {
         id: stored.id.to_string(),
         organization: stored.organization.to_string(),
@@ -531,7 +536,7 @@ fn asset(backend: &Backend, providers: &[StorageProvider], stored: &Stored<Asset
         size: file.map_or(0, |file| file.length),
         original_extension: file.map(|file| file.extension.clone()).unwrap_or_default(),
         storage_provider: Provider { config: None, provider: None, ..storage_provider },
-        config: Config { apk },
+        config,
         version: stored.revision,
         updated_at: stored.updated_at.to_string(),
         created_at: stored.created_at.to_string(),
@@ -565,6 +570,15 @@ fn shown(id: Id<StorageProvider>, known: &[StorageProvider]) -> Provider {
         region: text(|found| &found.region, "local"),
         config: Some(text(|found| &found.bucket, "")),
         provider: Some(if own { "depot" } else { "external" }),
+    }
+}
+
+fn config_msi(package: &Package) -> ConfigMsi {
+    ConfigMsi {
+        product_code: package.id.clone(),
+        product_version: package.version.clone(),
+        product_name: package.name.clone(),
+        manufacturer: package.details.get("Manufacturer").and_then(Value::as_str).map(str::to_owned),
     }
 }
 

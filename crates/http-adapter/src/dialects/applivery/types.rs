@@ -377,7 +377,22 @@ pub(super) struct Provider {
 #[derive(Debug, Serialize, Default)]
 pub(super) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) msi: Option<ConfigMsi>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) apk: Option<ConfigApk>,
+}
+
+/// `config.msi` of an answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigMsi {
+    pub(super) product_code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) product_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) product_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) manufacturer: Option<String>,
 }
 
 /// `config.apk` of an answer.
