@@ -14,7 +14,7 @@ mod limits;
 pub mod plist;
 mod reader;
 mod registry;
-mod signature;
+pub mod signature;
 mod source;
 mod xml;
 

@@ -3,6 +3,7 @@
 //! <https://source.android.com/docs/security/features/apksigning>
 
 use appdepot_core::inspect::Problem;
+use bytes::Bytes;
 
 use super::Signers;
 use crate::bytes::{Cursor, slice_at, u64_at};
@@ -14,11 +15,88 @@ use crate::reader::Reader;
 const MAGIC: &[u8; 16] = b"APK Sig Block 42";
 /// The second length and the magic at the end of a block.
 const FOOTER_LEN: u64 = 24;
-const BLOCK_V2: u32 = 0x7109_871a;
-const BLOCK_V3: u32 = 0xf053_68c0;
-const BLOCK_V31: u32 = 0x1b93_ad61;
+pub(crate) const BLOCK_V2: u32 = 0x7109_871a;
+pub(crate) const BLOCK_V3: u32 = 0xf053_68c0;
+pub(crate) const BLOCK_V31: u32 = 0x1b93_ad61;
 /// Signers and certificates looked at per block; Android allows ten signers.
 const MOST: usize = 64;
+
+/// The signing block before the central directory.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Where it starts in the file.
+    #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "only a verifier asks"))]
+    pub(crate) start: u64,
+    pairs: Bytes,
+}
+
+impl Block {
+    /// Its pairs in order.
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
+        Pairs(Cursor(&self.pairs))
+    }
+}
+
+/// What stands where a signing block would.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Something else.
+    Nothing,
+    /// A block whose lengths contradict each other or pass the limit.
+    Broken,
+    /// A block.
+    Block(Block),
+}
+
+/// Pairs of a number and bytes; ends after the first that cannot be read, which is `None`.
+#[derive(Debug, Clone)]
+pub(crate) struct Pairs<'a>(Cursor<'a>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Option<(u32, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let pair = self.pair();
+        if pair.is_none() {
+            self.0 = Cursor(&[]);
+        }
+        Some(pair)
+    }
+}
+
+impl<'a> Pairs<'a> {
+    fn pair(&mut self) -> Option<(u32, &'a [u8])> {
+        let len = usize::try_from(self.0.u64()?).ok()?;
+        let mut pair = Cursor(self.0.take(len)?);
+        Some((pair.u32()?, pair.0))
+    }
+}
+
+/// The block that ends where the central directory starts.
+///
+/// # Errors
+/// Errors of reading.
+pub(crate) async fn find(reader: &mut Reader<'_>, end: u64) -> Result<Found, Problem> {
+    let Some(footer_at) = end.checked_sub(FOOTER_LEN) else { return Ok(Found::Nothing) };
+    let footer = reader.bytes(footer_at, FOOTER_LEN as usize).await?;
+    if footer.get(8..) != Some(MAGIC.as_slice()) {
+        return Ok(Found::Nothing);
+    }
+    let size = u64_at(&footer, 0).unwrap_or(0);
+    let pairs = size
+        .checked_sub(FOOTER_LEN)
+        .filter(|len| *len <= reader.limits().signature_bytes)
+        .and_then(|len| Some((footer_at.checked_sub(len)?.checked_sub(8)?, usize::try_from(len).ok()?)));
+    let Some((start, len)) = pairs else { return Ok(Found::Broken) };
+    let block = reader.bytes(start, 8 + len).await?;
+    if u64_at(&block, 0) != Some(size) {
+        return Ok(Found::Broken);
+    }
+    Ok(Found::Block(Block { start, pairs: block.slice(8..) }))
+}
 
 /// Adds the certificates of the signing block before the central directory. Says whether there is a block.
 ///
@@ -29,25 +107,12 @@ pub(crate) async fn block(
     archive: &Archive,
     signers: &mut Signers,
 ) -> Result<bool, Problem> {
-    let end = archive.directory_start();
-    let Some(footer_at) = end.checked_sub(FOOTER_LEN) else { return Ok(false) };
-    let footer = reader.bytes(footer_at, FOOTER_LEN as usize).await?;
-    if footer.get(8..) != Some(MAGIC.as_slice()) {
-        return Ok(false);
-    }
-    let size = u64_at(&footer, 0).unwrap_or(0);
-    let pairs = size
-        .checked_sub(FOOTER_LEN)
-        .filter(|len| *len <= reader.limits().signature_bytes)
-        .and_then(|len| Some((footer_at.checked_sub(len)?.checked_sub(8)?, usize::try_from(len).ok()?)));
-    let Some((at, len)) = pairs else {
-        reader.note(Anomaly::SignatureInvalid);
-        return Ok(true);
+    let read = match find(reader, archive.directory_start()).await? {
+        Found::Nothing => return Ok(false),
+        Found::Broken => None,
+        Found::Block(block) => read_pairs(block.pairs(), signers),
     };
-    let block = reader.bytes(at, 8 + len).await?;
-    let same_size = u64_at(&block, 0) == Some(size);
-    let pairs = block.get(8..).unwrap_or_default();
-    match same_size.then(|| read_pairs(pairs, signers)).flatten() {
+    match read {
         Some(true) => {}
         Some(false) => reader.note(Anomaly::DuplicateSignature),
         None => reader.note(Anomaly::SignatureInvalid),
@@ -56,14 +121,12 @@ pub(crate) async fn block(
 }
 
 /// Reads the first pair of each scheme, as Android does; says whether there was only one of each.
-fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<bool> {
-    let mut pairs = Cursor(pairs);
+fn read_pairs(pairs: Pairs<'_>, signers: &mut Signers) -> Option<bool> {
     let mut seen = Vec::with_capacity(3);
     let mut once = true;
-    while !pairs.is_empty() {
-        let len = usize::try_from(pairs.u64()?).ok()?;
-        let mut pair = Cursor(pairs.take(len)?);
-        let scheme = match pair.u32()? {
+    for pair in pairs {
+        let (id, value) = pair?;
+        let scheme = match id {
             BLOCK_V2 => "v2",
             BLOCK_V3 => "v3",
             BLOCK_V31 => "v3.1",
@@ -74,7 +137,7 @@ fn read_pairs(pairs: &[u8], signers: &mut Signers) -> Option<bool> {
             continue;
         }
         seen.push(scheme);
-        read_signers(pair.0, scheme, signers)?;
+        read_signers(value, scheme, signers)?;
     }
     Some(once)
 }
@@ -164,12 +227,13 @@ mod tests {
         pairs.extend(BLOCK_V3.to_le_bytes());
         pairs.extend(value);
         let mut signers = Signers::default();
-        assert_eq!(read_pairs(&pairs, &mut signers), Some(true));
-        assert_eq!(read_pairs(&pairs.repeat(2), &mut Signers::default()), Some(false));
+        let read = |pairs: &[u8], signers: &mut Signers| read_pairs(Pairs(Cursor(pairs)), signers);
+        assert_eq!(read(&pairs, &mut signers), Some(true));
+        assert_eq!(read(&pairs.repeat(2), &mut Signers::default()), Some(false));
         assert!(signers.only("v3"));
         assert_eq!(signers.finish()[0].sha256, super::super::fingerprint(b"leaf"));
         for cut in 1..pairs.len() {
-            assert_eq!(read_pairs(&pairs[..cut], &mut Signers::default()), None);
+            assert_eq!(read(&pairs[..cut], &mut Signers::default()), None);
         }
     }
 

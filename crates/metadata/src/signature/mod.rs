@@ -1,6 +1,17 @@
-//! Who signed a package: certificates as found, signatures not checked.
+//! Who signed a package.
+//!
+//! An inspection lists certificates as found and checks nothing. With the feature `verify`, [`verify`] checks the
+//! signatures of an Android package, and [`continuity`] says whether one package continues another.
 
 pub(crate) mod apk;
+#[cfg(feature = "verify")]
+mod verify;
+
+#[cfg(feature = "verify")]
+pub use self::verify::{
+    Ancestor, Capabilities, Continuity, Options, Reason, Scheme, Verdict, Verification, VerifiedSigner,
+    continuity, verify, verify_file, verify_slice,
+};
 
 use appdepot_core::inspect::Signer;
 use sha2::{Digest, Sha256};
