@@ -297,7 +297,8 @@ fn adaptive() -> Result<(), Failed> {
             vec![layer("background", back), layer("foreground", Is::Text("res/fore.xml"))],
         )
     };
-    let files = [("res/fore.xml", compiled(&fore)), ("res/back.png", encode(20, 20, |_, _| [0, 0, 255, 255]))];
+    let files =
+        [("res/fore.xml", compiled(&fore)), ("res/back.png", encode(20, 20, |_, _| [0, 0, 255, 255]))];
     for back in [Is::Color(BLUE), Is::Text("res/back.png"), Is::Text("#00f")] {
         let canvas = drawn(&icon(back), &files).unwrap();
         assert_eq!(canvas.at(0.5, 0.5), bytes(GREEN));
@@ -306,7 +307,6 @@ fn adaptive() -> Result<(), Failed> {
         // the circle takes 60 of the 72 in the middle
         assert_eq!((canvas.at(0.5, 0.1), canvas.at(0.5, 0.07)), (bytes(GREEN), bytes(BLUE)));
     }
-    // a dense picture comes before the drawing, a small one after it
     Ok(())
 }
 
@@ -406,6 +406,9 @@ fn shapes() -> Result<(), Failed> {
     assert_eq!((canvas.at(0.02, 0.02), canvas.at(0.1, 0.5)), (CLEAR, bytes(RED)));
     // twelve of 48 from every edge
     assert_eq!((canvas.at(0.26, 0.26), canvas.at(0.24, 0.5)), (bytes(BLUE), bytes(RED)));
+    let stroke = E("stroke", vec![("width", Is::Dips(4)), ("color", Is::Color(BLUE))], vec![]);
+    let canvas = drawn(&E("shape", vec![("shape", Is::Int(2))], vec![stroke]), &[]).unwrap();
+    assert_eq!((canvas.at(0.1, 0.5), canvas.at(0.1, 0.4), canvas.at(0.0, 0.0)), (bytes(BLUE), CLEAR, CLEAR));
     let corners = E("corners", vec![("radius", Is::Dips(24))], vec![]);
     let canvas = drawn(&E("shape", vec![], vec![solid(GREEN), corners]), &[]).unwrap();
     assert_eq!((canvas.at(0.05, 0.05), canvas.at(0.5, 0.02)), (CLEAR, bytes(GREEN)));
@@ -432,6 +435,12 @@ fn limits() -> Result<(), Failed> {
     assert_eq!(code(&viewport(1.0, vec![deep]), &[]), "E_LIMIT_DEPTH");
     let large = [("res/a.png", encode(5_000, 1, |_, _| [255; 4]))];
     assert_eq!(code(&layer("res/a.png"), &large), "E_IMAGE_LIMIT");
+    let header = [0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30, 8, 6, 0, 0, 0];
+    let bomb = [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IEND", &[])].concat();
+    assert_eq!(extract(&bomb).unwrap_err().code, "E_IMAGE_LIMIT");
+    assert_eq!(extract(&apk("res/a.png", &[("res/a.png", bomb.clone())])).unwrap_err().code, "E_IMAGE_LIMIT");
+    let ipa = IpaBuilder::new("com.example.app").icon(bomb).build();
+    assert_eq!(extract(&ipa).unwrap_err().code, "E_IMAGE_LIMIT");
     Ok(())
 }
 
@@ -552,58 +561,74 @@ fn future_is_send() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Files whose icon is none for us: file and why.
-const EXPLAINED: &[(&str, &str)] = &[];
+/// Files for which the truth has an icon and we none: the start of the name and why.
+const EXPLAINED: &[(&str, &str)] = &[
+    ("apk/android-", "the truth is an icon of the platform, not of the package"),
+    ("apk/Exceptions2.apk", "its icon files hold nothing but zeros"),
+    ("malformed/syn_52_arsc_truncated.apk", "the table is cut; the truth is the bare reference"),
+];
 
+/// At the usual size, where pictures are preferred, and at one where drawings are.
 fn corpus(corpus: &Path) -> Result<(), Failed> {
     let truth: Json = serde_json::from_slice(&fs::read(corpus.join("truth.json"))?)?;
     let out = std::env::var_os("APPDEPOT_ICONS").map(PathBuf::from);
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut failures = Vec::new();
-    let mut slowest = Duration::ZERO;
     let apks = truth["apk"].as_object().unwrap().iter();
-    let apks = apks.map(|(file, truth)| (file.clone(), truth["icon"].is_string()));
-    let ipas = fs::read_dir(corpus.join("ipa"))?.map(|entry| entry.unwrap().file_name());
-    let ipas = ipas.map(|name| (format!("ipa/{}", name.to_string_lossy()), false));
-    for (file, expected) in apks.chain(ipas) {
-        let path = corpus.join(&file);
-        if !path.exists() {
-            continue;
-        }
-        let kind = file.split('/').next().unwrap().to_owned();
-        let named = inspect_file(&path)?.package.is_some_and(|package| package.icon.is_some());
-        let start = Instant::now();
-        let found = icon::extract_file(&path, &Limits::default(), 192);
-        slowest = slowest.max(start.elapsed());
-        let outcome = match &found {
-            Ok(Some(icon)) => {
-                match decode(&icon.png) {
-                    Ok((width, height, _)) => assert_eq!((width, height), (icon.width, icon.height)),
-                    Err(error) => failures.push(format!("{file}: {} does not decode: {error}", icon.path)),
-                }
-                if let Some(out) = &out {
-                    fs::create_dir_all(out)?;
-                    fs::write(out.join(file.replace('/', "_") + ".png"), &icon.png)?;
-                }
-                if icon.path.ends_with(".xml") { "drawn" } else { "picture" }
+    let mut files: Vec<(String, bool)> =
+        apks.map(|(file, truth)| (file.clone(), truth["icon"].is_string())).collect();
+    for folder in ["ipa", "msix", "macos"] {
+        let Ok(entries) = fs::read_dir(corpus.join(folder)) else { continue };
+        files.extend(
+            entries
+                .map(|entry| (format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()), false)),
+        );
+    }
+    let mut failures = Vec::new();
+    let mut seen = 0;
+    for size in [192, 512] {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut slowest = Duration::ZERO;
+        for (file, expected) in &files {
+            let path = corpus.join(file);
+            if !path.is_file() {
+                continue;
             }
-            Ok(None) => "none",
-            Err(problem) => &*problem.code,
-        };
-        *counts.entry(format!("{kind} {outcome}")).or_default() += 1;
-        let explained = EXPLAINED.iter().any(|(name, _)| *name == file);
-        if (expected || named) && !matches!(found, Ok(Some(_))) && !explained {
-            failures.push(format!("{file}: named {named}, truth {expected}: {found:?}"));
+            let inspection = inspect_file(&path)?;
+            let named = inspection.package.is_some_and(|package| package.icon.is_some());
+            let start = Instant::now();
+            let found = icon::extract_file(&path, &Limits::default(), size);
+            slowest = slowest.max(start.elapsed());
+            let outcome = match &found {
+                Ok(Some(icon)) => {
+                    seen += 1;
+                    match decode(&icon.png) {
+                        Ok((width, height, _)) => assert_eq!((width, height), (icon.width, icon.height)),
+                        Err(error) => failures.push(format!("{file}: {} is broken: {error}", icon.path)),
+                    }
+                    if let Some(out) = &out {
+                        fs::create_dir_all(out)?;
+                        fs::write(out.join(format!("{}.{size}.png", file.replace('/', "_"))), &icon.png)?;
+                    }
+                    if icon.path.ends_with(".xml") { "drawn" } else { "picture" }
+                }
+                Ok(None) => "none",
+                Err(problem) => &*problem.code,
+            };
+            *counts.entry(format!("{} {outcome}", file.split('/').next().unwrap())).or_default() += 1;
+            let explained = EXPLAINED.iter().any(|(name, _)| file.starts_with(name));
+            let right = match &found {
+                Ok(Some(_)) => true,
+                Ok(None) => !named && !expected || explained,
+                // a package that is refused has no icon, for the same reason
+                Err(problem) => inspection.error.as_ref() == Some(problem) || explained,
+            };
+            if !right {
+                failures.push(format!("{file}: named {named}, truth {expected}: {found:?}"));
+            }
         }
+        println!("{size} pixels, slowest {slowest:?}");
+        counts.iter().for_each(|(outcome, count)| println!("  {outcome:<32} {count:>4}"));
     }
-    for (outcome, count) in &counts {
-        println!("{outcome:<32} {count:>4}");
-    }
-    println!("slowest {slowest:?}\n{}", failures.join("\n"));
-    if counts.is_empty() || failures.iter().any(|line| !line.contains("Err(Problem")) {
-        return Err(failures.join("\n").into());
-    }
-    Ok(())
+    if seen > 0 && failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
 /// Files around pictures and icons from the generated set: always an answer, in time, and never a broken picture.
@@ -645,6 +670,10 @@ fn hostile(generator: &Path) -> Result<(), Failed> {
         };
         println!("{:<40} {outcome:<20} {taken:?}  ({})", row[0], row[4]);
         *counts.entry(outcome.to_owned()).or_default() += 1;
+        // 3,750 squared in the small set: allowed; `limits` has a larger one
+        if row[0].starts_with("image/bomb_") && matches!(&found, Ok(Some(icon)) if icon.width == 3_750) {
+            continue;
+        }
         if row[4].contains("E_IMAGE_LIMIT") && outcome != "E_IMAGE_LIMIT" {
             failures.push(format!("{}: {outcome}, expected {}", row[0], row[4]));
         }

@@ -6,7 +6,9 @@ use serde_json::Value as Json;
 use tiny_skia::{SpreadMode, Transform};
 
 use super::package::{Icon, file, is_picture, picture, pixels};
-use super::paint::{Drawing, Edge, Effect, Ink, Layer, Outline, Pen, Piece, Shape, Vector, pixmap, render};
+use super::paint::{
+    Drawing, Edge, Effect, Form, Ink, Layer, Outline, Pen, Piece, Shape, Vector, pixmap, render,
+};
 use super::{path, raster};
 use crate::containers::zip::Archive;
 use crate::error::Code;
@@ -23,6 +25,8 @@ const PATH_BYTES: usize = 256 << 10;
 const TRIES: usize = 4;
 /// Densities that are none: a file that scales, a file for all.
 const SCALABLE: u64 = 0xfffe;
+/// How compiled XML starts.
+const COMPILED: &[u8] = &[3, 0, 8, 0];
 /// What stands for a colour that a theme decides.
 const THEMED: u32 = 0xff80_8080;
 
@@ -108,11 +112,11 @@ pub(super) async fn icon(
     let (mut drawings, mut small, mut first) = (Vec::new(), None, None);
     for (_, path) in candidates.iter().filter(|(_, path)| !path.ends_with(".xml")).take(TRIES) {
         let found = match file(reader, archive, path).await {
-            Ok(Some(data)) if is_picture(&data) => picture(reader, &data, path),
-            Ok(Some(_)) => {
+            Ok(Some(data)) if data.starts_with(COMPILED) => {
                 drawings.push(*path);
                 continue;
             }
+            Ok(Some(data)) => picture(reader, &data, path),
             Ok(None) => continue,
             Err(problem) => Err(problem),
         };
@@ -476,7 +480,12 @@ impl Loader<'_, '_> {
 
     async fn shape(&mut self, node: &Node) -> Result<Drawing, Problem> {
         let kind = self.number(node, attribute::SHAPE, 0.0).await? as i32;
-        let mut shape = Shape { oval: matches!(kind, 1 | 3), radii: [0.0; 4], fill: None, stroke: None };
+        let form = match kind {
+            1 | 3 => Form::Oval,
+            2 => Form::Line,
+            _ => Form::Rectangle,
+        };
+        let mut shape = Shape { form, radii: [0.0; 4], fill: None, stroke: None };
         for child in &node.children {
             match child.name.as_str() {
                 "solid" => shape.fill = self.ink_of(child, attribute::COLOR).await?,
@@ -659,8 +668,9 @@ fn platform_color(resource: u32) -> Option<u32> {
 /// A colour in digits: `rgb`, `argb`, `rrggbb` or `aarrggbb`.
 fn literal(digits: &str) -> Option<u32> {
     let number = u32::from_str_radix(digits, 16).ok()?;
-    let wide =
-        |number: u32| [12, 8, 4, 0].iter().fold(0, |wide, shift| wide << 8 | (number >> shift & 0xf) * 0x11);
+    let wide = |number: u32| {
+        [12, 8, 4, 0].iter().fold(0, |wide, shift| (wide << 8) | ((number >> shift & 0xf) * 0x11))
+    };
     match digits.len() {
         3 => Some(wide(number) | 0xff00_0000),
         4 => Some(wide(number)),

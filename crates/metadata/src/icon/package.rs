@@ -6,6 +6,7 @@ use appdepot_core::inspect::{Format, Hint, Inspector, Problem, Source};
 use futures::FutureExt;
 
 use super::{android, icns, ico, raster};
+use crate::bytes::slice_at;
 use crate::containers::zip::Archive;
 use crate::error::Code;
 use crate::limits::Limits;
@@ -166,6 +167,14 @@ pub(super) fn pixels(reader: &mut Reader<'_>, data: &[u8]) -> Result<Picture, Pr
     }
     if !is_webp(data) {
         return Err(Code::Unsupported.problem("the icon is no picture of a kind that is read"));
+    }
+    // a decoder refuses a canvas that is too large without saying so
+    if data.get(12..16) == Some(b"VP8X") {
+        let edge = |at| match slice_at(data, at, 3) {
+            Some(&[low, middle, high]) => Ok(u32::from_le_bytes([low, middle, high, 0]) + 1),
+            _ => Err(broken()),
+        };
+        check_pixels(edge(24)?, edge(27)?)?;
     }
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(data)).map_err(|_| broken())?;
     let (width, height) = decoder.dimensions();

@@ -158,15 +158,22 @@ pub(super) struct Pen {
     pub(super) miter: f32,
 }
 
-/// A rectangle or oval over all of the bounds.
+/// A rectangle or oval over all of the bounds, or a line across their middle.
 #[derive(Debug)]
 pub(super) struct Shape {
-    pub(super) oval: bool,
+    pub(super) form: Form,
     /// Of the corners from the upper left clockwise, in density-independent pixels.
     pub(super) radii: [f32; 4],
     /// Gradients in it run from 0 to 1 in both directions.
     pub(super) fill: Option<Ink>,
     pub(super) stroke: Option<(Ink, f32)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Rectangle,
+    Oval,
+    Line,
 }
 
 /// A drawing on a canvas of its own.
@@ -334,8 +341,17 @@ impl Painter<'_, '_> {
     }
 
     fn shape(&self, canvas: &mut Pixmap, shape: &Shape, bounds: Rect, dip: f32) {
-        let path =
-            if shape.oval { PathBuilder::from_oval(bounds) } else { rounded(bounds, shape.radii, dip) };
+        let path = match shape.form {
+            Form::Rectangle => rounded(bounds, shape.radii, dip),
+            Form::Oval => PathBuilder::from_oval(bounds),
+            Form::Line => {
+                let mut line = PathBuilder::new();
+                let middle = (bounds.top() + bounds.bottom()) / 2.0;
+                line.move_to(bounds.left(), middle);
+                line.line_to(bounds.right(), middle);
+                line.finish()
+            }
+        };
         let Some(path) = path.and_then(|path| placed(&path, Transform::identity(), 0.0)) else { return };
         let unit = stretch(bounds, 1.0, 1.0);
         if let Some(paint) = shape.fill.as_ref().and_then(|ink| ink.paint(1.0, unit)) {
