@@ -1,12 +1,13 @@
 //! Prints what package files say about themselves.
 //!
 //! ```text
-//! inspect [--json] [--bench DIR] FILE…
+//! inspect [--json] [--icon OUT.png] [--bench DIR] FILE…
 //! ```
 //!
-//! Without options a table per file; `--json` one JSON object per line and file, in argument order. `--bench DIR`
-//! reads every file under `DIR` repeatedly and prints a line per kind. Exits 0 when every file was answered
-//! (malformed is an answer), 1 when one could not be opened, 2 on bad usage.
+//! Without options a table per file; `--json` one JSON object per line and file, in argument order. `--icon OUT.png`
+//! writes the icon of the one file as PNG. `--bench DIR` reads every file under `DIR` repeatedly and prints a line per
+//! kind. Exits 0 when every file was answered (malformed is an answer), 1 when one could not be opened or has no icon
+//! to write, 2 on bad usage.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -16,10 +17,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use appdepot::inspect::{Inspection, Package};
-use appdepot::metadata::{Extractor, inspect_file};
+use appdepot::metadata::{Extractor, Limits, icon, inspect_file};
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: inspect [--json] [--bench DIR] FILE...";
+const USAGE: &str = "usage: inspect [--json] [--icon OUT.png] [--bench DIR] FILE...";
 
 fn main() -> ExitCode {
     match run() {
@@ -34,10 +35,14 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, String> {
     use lexopt::prelude::*;
     let (mut as_json, mut bench_dirs, mut files) = (false, Vec::new(), Vec::<PathBuf>::new());
+    let mut icon_path = None;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {
         match argument {
             Long("json") => as_json = true,
+            Long("icon") => {
+                icon_path = Some(PathBuf::from(arguments.value().map_err(|error| error.to_string())?));
+            }
             Long("bench") => {
                 let dir = arguments.value().map_err(|error| error.to_string())?;
                 bench_dirs.push(PathBuf::from(dir));
@@ -56,8 +61,15 @@ fn run() -> Result<ExitCode, String> {
     for dir in &bench_dirs {
         bench(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     }
-    let mut out = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
+    if let Some(to) = icon_path {
+        let [file] = files.as_slice() else { return Err("one file and its icon at a time".to_owned()) };
+        if let Err(error) = write_icon(file, &to) {
+            eprintln!("inspect: {}: {error}", file.display());
+            code = ExitCode::FAILURE;
+        }
+    }
+    let mut out = io::stdout().lock();
     for file in &files {
         let written = match inspect_file(file) {
             Ok(found) if as_json => writeln!(out, "{}", line(file, &found)),
@@ -74,6 +86,17 @@ fn run() -> Result<ExitCode, String> {
         }
     }
     Ok(code)
+}
+
+/// Writes the icon of a package; drawings in the size of a store's list.
+fn write_icon(package: &Path, to: &Path) -> Result<(), String> {
+    const SIZE: u32 = 192;
+    let found = icon::extract_file(package, &Limits::default(), SIZE);
+    let icon = found.map_err(|problem| format!("{}: {}", problem.code, problem.message))?;
+    let icon = icon.ok_or("the package has no icon that is read")?;
+    std::fs::write(to, &icon.png).map_err(|error| format!("{}: {error}", to.display()))?;
+    eprintln!("inspect: {} is {} by {}, from {}", to.display(), icon.width, icon.height, icon.path);
+    Ok(())
 }
 
 fn line(path: &Path, found: &Inspection) -> Value {
