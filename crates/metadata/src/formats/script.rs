@@ -140,7 +140,7 @@ impl Encoding {
         };
         // an executable that begins as a script has bytes no text has
         if let Some(encoding) = wide {
-            let is_text = |one: char| !u8::try_from(one).is_ok_and(|byte| is_foreign(byte));
+            let is_text = |one: char| !u8::try_from(one).is_ok_and(is_foreign);
             return encoding.text(head).chars().all(is_text).then_some(encoding);
         }
         if head.iter().any(|byte| is_foreign(*byte)) {
