@@ -55,8 +55,8 @@ pub struct Limits {
     /// Bytes read at least in one go where a chunk's length is not known. Default 512,
     /// [`remote`](Self::remote) 64 KiB.
     pub window_bytes: usize,
-    /// Bytes up to which a resource table is read whole rather than where needed. Default 32 KiB,
-    /// [`remote`](Self::remote) 512 KiB.
+    /// Bytes up to which a resource table is read whole rather than where needed. Default
+    /// 512 KiB.
     pub whole_bytes: usize,
     /// The parts that are read at all. Default all.
     pub fields: Fields,
@@ -65,13 +65,7 @@ pub struct Limits {
 impl Limits {
     /// The defaults for a source where each read is a request: fewer and larger reads.
     pub fn remote() -> Self {
-        Self {
-            head_bytes: 16 << 10,
-            tail_bytes: 64 << 10,
-            window_bytes: 64 << 10,
-            whole_bytes: 512 << 10,
-            ..Self::default()
-        }
+        Self { head_bytes: 16 << 10, tail_bytes: 64 << 10, window_bytes: 64 << 10, ..Self::default() }
     }
 }
 
@@ -96,7 +90,7 @@ impl Default for Limits {
             head_bytes: 4 << 10,
             tail_bytes: 16 << 10,
             window_bytes: 512,
-            whole_bytes: 32 << 10,
+            whole_bytes: 512 << 10,
             fields: Fields::ALL,
         }
     }

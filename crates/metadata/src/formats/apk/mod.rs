@@ -9,6 +9,7 @@ mod pool;
 mod resolve;
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use appdepot_core::inspect::{self, Package, Platform, Problem};
 use async_trait::async_trait;
@@ -279,22 +280,35 @@ pub(super) fn long_version(major: i32, code: i32) -> i64 {
     i64::from(major) << 32 | i64::from(code.cast_unsigned())
 }
 
-/// Icons by density that the archive really holds.
+/// Icons by density that the archive really holds; without [`Fields::ICONS`] no more than to know the preferred.
 async fn icons(
     reader: &mut Reader<'_>,
     archive: &Archive,
     manifest: &Manifest<'_>,
     resources: &mut Resources,
 ) -> Result<Vec<(u16, String)>, Problem> {
+    let all = reader.wants(Fields::ICONS);
     let mut icons: Vec<(u16, String)> = Vec::new();
     for declared in [&manifest.icon, &manifest.round_icon] {
-        for (density, path) in resources.files(reader, declared).await? {
-            let density = if density == 0 { UNMARKED } else { density };
-            if archive.find(path.as_bytes()).is_none() {
-                reader.note(Anomaly::IconMissing);
-            } else if !icons.iter().any(|(known, _)| *known == density) {
-                let path = reader.text(&path);
-                icons.push((density, path));
+        let files = match declared {
+            Some(Declared::Reference(resource)) => resources.files(reader, *resource).await?,
+            Some(Declared::Text(path)) => {
+                add_icon(reader, archive, &mut icons, UNMARKED, path);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        let mut files: Vec<_> = files
+            .into_iter()
+            .map(|(density, value)| (if density == 0 { UNMARKED } else { density }, value))
+            .collect();
+        if !all {
+            files.sort_by_key(|(density, _)| Reverse(rank(*density)));
+        }
+        for (density, value) in files {
+            let Some(path) = resources.value_text(reader, value).await? else { continue };
+            if add_icon(reader, archive, &mut icons, density, &path) && !all && !is_xml(&path) {
+                break;
             }
         }
         if !icons.is_empty() {
@@ -305,12 +319,38 @@ async fn icons(
     Ok(icons)
 }
 
+/// Adds an icon unless the archive does not hold it.
+fn add_icon(
+    reader: &mut Reader<'_>,
+    archive: &Archive,
+    icons: &mut Vec<(u16, String)>,
+    density: u16,
+    path: &str,
+) -> bool {
+    if archive.find(path.as_bytes()).is_none() {
+        reader.note(Anomaly::IconMissing);
+        return false;
+    }
+    let is_new = !icons.iter().any(|(known, _)| *known == density);
+    if is_new {
+        icons.push((density, reader.text(path)));
+    }
+    is_new
+}
+
+fn is_xml(path: &str) -> bool {
+    path.ends_with(".xml")
+}
+
+/// Densities in order of preference; what scales comes last.
+fn rank(density: u16) -> u16 {
+    if density >= SCALABLE { 0 } else { density }
+}
+
 /// The picture with the highest density; a drawing in XML only where there is no picture.
 pub(super) fn preferred(icons: &[(u16, String)]) -> Option<String> {
-    let is_xml = |path: &str| path.ends_with(".xml");
-    let rank =
-        |(density, path): &(u16, String)| (!is_xml(path), if *density >= SCALABLE { 0 } else { *density });
-    icons.iter().max_by_key(|icon| rank(icon)).map(|(_, path)| path.clone())
+    let best = icons.iter().max_by_key(|(density, path)| (!is_xml(path), rank(*density)));
+    best.map(|(_, path)| path.clone())
 }
 
 /// A class name with its package, as the manifest's short forms mean it.

@@ -66,9 +66,18 @@ impl Pool {
     /// Decodes the text of a string; what is no text becomes U+FFFD.
     pub(super) fn decode<'a>(&self, text: &'a [u8]) -> Cow<'a, str> {
         if self.utf8 {
-            return String::from_utf8_lossy(text);
+            return match std::str::from_utf8(text) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(text),
+            };
         }
         let (units, _) = text.as_chunks::<2>();
+        // nearly all of it is ASCII, which needs no decoding
+        if units.iter().fold(true, |ascii, [low, high]| ascii & (*low < 0x80) & (*high == 0))
+            && let Ok(text) = String::from_utf8(units.iter().map(|[low, _]| *low).collect())
+        {
+            return Cow::Owned(text);
+        }
         let mut out = String::with_capacity(units.len() + units.len() / 2);
         let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
         out.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));

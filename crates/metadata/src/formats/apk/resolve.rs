@@ -125,28 +125,23 @@ impl Resources {
         Ok(result)
     }
 
-    /// The files of a declared value by density, in the order of the table.
+    /// The values of a declared file by density, in the order of the table; see [`value_text`](Self::value_text).
     ///
     /// # Errors
     /// Limits and errors of reading.
     pub(super) async fn files(
         &mut self,
         reader: &mut Reader<'_>,
-        declared: &Option<Declared<'_>>,
-    ) -> Result<Vec<(u16, String)>, Problem> {
+        mut resource: u32,
+    ) -> Result<Vec<(u16, Value)>, Problem> {
         let mut files = Vec::new();
-        let mut resource = match declared {
-            Some(Declared::Reference(resource)) => *resource,
-            Some(Declared::Text(path)) => return Ok(vec![(0, path.clone().into_owned())]),
-            _ => return Ok(files),
-        };
         for _ in 0..reader.limits().hops {
             let mut next = None;
             for Found { config, value } in self.values(reader, resource).await? {
                 if let Some(reference) = value.reference() {
                     next = next.or(Some(reference));
-                } else if let Some(path) = self.value_text(reader, value).await? {
-                    files.push((config.density, path));
+                } else if value.kind == Value::STRING || value.integer().is_some() {
+                    files.push((config.density, value));
                 }
             }
             match next {
@@ -220,7 +215,15 @@ impl Resources {
         }
     }
 
-    async fn value_text(&self, reader: &mut Reader<'_>, value: Value) -> Result<Option<String>, Problem> {
+    /// The text of a value that is no reference.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn value_text(
+        &self,
+        reader: &mut Reader<'_>,
+        value: Value,
+    ) -> Result<Option<String>, Problem> {
         if value.kind == Value::STRING {
             return match &self.table {
                 Some(table) => table.string(reader, value.data).await,

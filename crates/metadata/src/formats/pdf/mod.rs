@@ -93,7 +93,8 @@ impl Format for Pdf {
 /// Where the header begins.
 fn header(head: &[u8]) -> Option<usize> {
     let head = head.get(..head.len().min(HEADER_WITHIN + HEADER.len()))?;
-    head.windows(HEADER.len()).position(|window| window == HEADER)
+    let starts = head.iter().enumerate().filter(|(_, byte)| Some(*byte) == HEADER.first());
+    starts.map(|(at, _)| at).find(|at| head.get(*at..).is_some_and(|rest| rest.starts_with(HEADER)))
 }
 
 /// Whether a file ends inside its header.
