@@ -90,7 +90,7 @@ impl Sections {
 
 /// A content digest in the making; one chunk at a time is in memory.
 enum Digest {
-    Chunks(Hash, Hasher),
+    Chunks(Hash, Box<Hasher>),
     Verity(Tree),
 }
 
@@ -102,7 +102,7 @@ impl Digest {
                 let mut top = hash.start();
                 top.update(&[0x5a]);
                 top.update(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
-                Self::Chunks(hash, top)
+                Self::Chunks(hash, Box::new(top))
             }
             Kind::Verity => Self::Verity(Tree::default()),
         }
@@ -197,4 +197,36 @@ fn page_digest(page: &[u8]) -> Vec<u8> {
     hasher.update(&[0; 8]);
     hasher.update(page);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree as it is described, level by level, in memory.
+    fn described(data: &[u8]) -> Vec<u8> {
+        let mut level = data.to_vec();
+        loop {
+            level.resize(level.len().next_multiple_of(PAGE), 0);
+            level = level.chunks(PAGE).flat_map(page_digest).collect();
+            if level.len() <= PAGE {
+                level.resize(PAGE, 0);
+                return page_digest(&level);
+            }
+        }
+    }
+
+    #[test]
+    fn a_streamed_tree_is_the_described_one() {
+        let few =
+            [1, 2, 127, 128, 129, 256, 257].into_iter().map(|pages| (pages, [0, 1, PAGE - 1].as_slice()));
+        for (pages, extras) in few.chain([(128 * 128 + 1, [0].as_slice())]) {
+            for extra in extras {
+                let data: Vec<u8> = (0..(pages - 1) * PAGE + 1 + extra).map(|at| (at / 7) as u8).collect();
+                let mut tree = Tree::default();
+                data.chunks(100_000).for_each(|chunk| tree.add(0, chunk));
+                assert_eq!(tree.root(), described(&data), "{pages} pages, {extra}");
+            }
+        }
+    }
 }

@@ -18,6 +18,8 @@ const FOLDER: &[u8] = b"META-INF/";
 const MANIFEST: &[u8] = b"META-INF/MANIFEST.MF";
 /// Signers of one package; Android allows as many.
 const MOST_SIGNERS: usize = 10;
+/// Attributes of a manifest: eight for each entry an archive may have.
+const MOST_ATTRIBUTES: usize = 1 << 19;
 /// Bytes read and inflated at a time.
 const STEP: u64 = 256 << 10;
 /// From this platform on, the strongest digest counts rather than the first one listed.
@@ -218,7 +220,7 @@ impl<'a> Section<'a> {
 
 impl<'a> Sections<'a> {
     fn parse(data: &'a [u8]) -> Result<Self, Reason> {
-        let mut lines = Lines { data, at: 0 };
+        let mut lines = Lines::new(data);
         let main = lines.section().ok_or(Reason::Malformed)?;
         let mut by_name = HashMap::new();
         while let Some(section) = lines.section() {
@@ -226,6 +228,10 @@ impl<'a> Sections<'a> {
             if by_name.insert(name, section).is_some() {
                 return Err(Reason::Malformed);
             }
+        }
+        // more attributes than are read: the last section may lack some
+        if lines.attributes_left == 0 {
+            return Err(Reason::Malformed);
         }
         Ok(Self { main, by_name })
     }
@@ -235,9 +241,14 @@ impl<'a> Sections<'a> {
 struct Lines<'a> {
     data: &'a [u8],
     at: usize,
+    attributes_left: usize,
 }
 
 impl<'a> Lines<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0, attributes_left: MOST_ATTRIBUTES }
+    }
+
     fn line(&mut self) -> Option<&'a [u8]> {
         let rest = self.data.get(self.at..).filter(|rest| !rest.is_empty())?;
         let len = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
@@ -260,6 +271,7 @@ impl<'a> Lines<'a> {
                 ([], Some(_)) => break,
                 ([b' ', more @ ..], Some(last)) => last.to_mut().extend_from_slice(more),
                 (_, last) => {
+                    self.attributes_left = self.attributes_left.checked_sub(1)?;
                     if last.is_none() {
                         section.place.start = start;
                     }
@@ -622,17 +634,19 @@ mod tests {
             b"Manifest-Version: 1.0\r\nX: a\r\n b\r\n\r\n\r\nName: one\nSHA1-Digest: AAAA\n\nName: two";
         let sections = Sections::parse(file).unwrap();
         assert_eq!(sections.main.get("x").unwrap(), b"ab");
-        assert_eq!(sections.main.bytes(file), &file[..37]);
+        assert_eq!(sections.main.bytes(file), &file[..35]);
         assert_eq!(sections.by_name[&b"one"[..]].bytes(file), b"Name: one\nSHA1-Digest: AAAA\n\n");
         assert_eq!(sections.by_name[&b"two"[..]].bytes(file), b"Name: two");
         assert!(Sections::parse(b"A: b\n\nName: x\n\nName: x\n").is_err());
         assert!(Sections::parse(b"A: b\n\nB: x\n").is_err());
         assert!(Sections::parse(b"").is_err());
+        assert!(Sections::parse(&b"A: b\n".repeat(MOST_ATTRIBUTES - 1)).is_ok());
+        assert!(Sections::parse(&b"A: b\n".repeat(MOST_ATTRIBUTES)).is_err());
     }
 
     #[test]
     fn old_platforms_take_the_first_digest_and_new_ones_the_strongest() {
-        let section = |text: &'static [u8]| Lines { data: text, at: 0 }.section().unwrap();
+        let section = |text: &'static [u8]| Lines::new(text).section().unwrap();
         let both = section(b"Name: a\nSHA1-Digest: AAAA\nSHA-256-Digest: BBBB\n");
         assert_eq!(expected(&both, "-Digest", 18), [(Hash::Sha256, vec![4, 16, 65])]);
         assert_eq!(expected(&both, "-Digest", 17).len(), 2);

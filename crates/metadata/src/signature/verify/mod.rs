@@ -519,10 +519,10 @@ impl Whole {
                 return Err(Reason::Duplicate.into());
             }
         }
-        let read = |value: Option<&[u8]>, scheme| match value {
-            Some(value) => {
-                scheme::signers(value, scheme).map_err(|reason| Fail::Invalid(Some(scheme), reason))
-            }
+        let mut budget = scheme::Budget::default();
+        let mut read = |value: Option<&[u8]>, scheme| match value {
+            Some(value) => scheme::signers(value, scheme, &mut budget)
+                .map_err(|reason| Fail::Invalid(Some(scheme), reason)),
             None => Ok(Vec::new()),
         };
         let mut whole = Self { v2: Vec::new(), v3: read(v3, Scheme::V3)?, v31: read(v31, Scheme::V31)? };

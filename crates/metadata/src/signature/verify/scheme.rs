@@ -10,8 +10,10 @@ use super::{Capabilities, Reason, Scheme};
 const MOST_SIGNERS: usize = 10;
 /// Signatures of one signer: more than there are algorithms, and few enough to check.
 const MOST_SIGNATURES: usize = 32;
-/// Certificates in a history. Each costs a signature check.
+/// Certificates in a history.
 const MOST_ROTATIONS: usize = 64;
+/// Signatures checked in one file. With the longest keys one takes milliseconds.
+const MOST_CHECKS: u32 = 128;
 
 const STRIPPING_PROTECTION: u32 = 0xbeef_f00d;
 const PROOF_OF_ROTATION: u32 = 0x3ba0_6f8c;
@@ -43,6 +45,23 @@ impl Algorithm {
             _ => return None,
         };
         Some(Self { method, hash, content })
+    }
+}
+
+/// How many more signatures of a file may be checked.
+#[derive(Debug)]
+pub(super) struct Budget(u32);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MOST_CHECKS)
+    }
+}
+
+impl Budget {
+    fn spend(&mut self) -> Result<(), Reason> {
+        self.0 = self.0.checked_sub(1).ok_or(Reason::TooManySigners)?;
+        Ok(())
     }
 }
 
@@ -82,7 +101,7 @@ fn number(cursor: &mut Cursor<'_>) -> Result<u32, Reason> {
 }
 
 /// Reads the value of a scheme's pair and checks every signature in it.
-pub(super) fn signers(value: &[u8], scheme: Scheme) -> Result<Vec<Signer>, Reason> {
+pub(super) fn signers(value: &[u8], scheme: Scheme, budget: &mut Budget) -> Result<Vec<Signer>, Reason> {
     let mut outer = Cursor(value);
     let mut list = Cursor(prefixed(&mut outer)?);
     let mut signers = Vec::new();
@@ -90,7 +109,7 @@ pub(super) fn signers(value: &[u8], scheme: Scheme) -> Result<Vec<Signer>, Reaso
         if signers.len() == MOST_SIGNERS {
             return Err(Reason::TooManySigners);
         }
-        signers.push(signer(prefixed(&mut list)?, scheme)?);
+        signers.push(signer(prefixed(&mut list)?, scheme, budget)?);
     }
     if signers.is_empty() {
         return Err(Reason::NoSigners);
@@ -98,7 +117,7 @@ pub(super) fn signers(value: &[u8], scheme: Scheme) -> Result<Vec<Signer>, Reaso
     Ok(signers)
 }
 
-fn signer(data: &[u8], scheme: Scheme) -> Result<Signer, Reason> {
+fn signer(data: &[u8], scheme: Scheme, budget: &mut Budget) -> Result<Signer, Reason> {
     let has_platforms = scheme != Scheme::V2;
     let mut fields = Cursor(data);
     let signed = prefixed(&mut fields)?;
@@ -106,7 +125,7 @@ fn signer(data: &[u8], scheme: Scheme) -> Result<Signer, Reason> {
         if has_platforms { (number(&mut fields)?, number(&mut fields)?) } else { (0, u32::MAX) };
     let signatures = records(prefixed(&mut fields)?)?;
     let info = prefixed(&mut fields)?;
-    check_signatures(&signatures, info, signed)?;
+    check_signatures(&signatures, info, signed, budget)?;
 
     // from here on the bytes are the signer's own
     let mut fields = Cursor(signed);
@@ -140,18 +159,18 @@ fn signer(data: &[u8], scheme: Scheme) -> Result<Signer, Reason> {
     if !fields.is_empty() {
         let mut attributes = Cursor(prefixed(&mut fields)?);
         while !attributes.is_empty() {
-            attribute(&mut signer, prefixed(&mut attributes)?, scheme)?;
+            attribute(&mut signer, prefixed(&mut attributes)?, scheme, budget)?;
         }
     }
     Ok(signer)
 }
 
-fn attribute(signer: &mut Signer, data: &[u8], scheme: Scheme) -> Result<(), Reason> {
+fn attribute(signer: &mut Signer, data: &[u8], scheme: Scheme, budget: &mut Budget) -> Result<(), Reason> {
     let mut attribute = Cursor(data);
     match (number(&mut attribute)?, scheme) {
         (STRIPPING_PROTECTION, Scheme::V2) => signer.also = Some(number(&mut attribute)?),
         (PROOF_OF_ROTATION, Scheme::V3 | Scheme::V31) => {
-            signer.lineage = lineage(attribute.0)?;
+            signer.lineage = lineage(attribute.0, budget)?;
             let last = signer.lineage.last().map(|node| node.certificate.as_slice());
             if last.is_some_and(|last| last != signer.certificate) {
                 return Err(Reason::Lineage);
@@ -180,7 +199,12 @@ fn records(data: &[u8]) -> Result<Vec<(u32, &[u8])>, Reason> {
 }
 
 /// Every signature by a known algorithm has to hold: which one a platform picks then makes no difference.
-fn check_signatures(signatures: &[(u32, &[u8])], info: &[u8], signed: &[u8]) -> Result<(), Reason> {
+fn check_signatures(
+    signatures: &[(u32, &[u8])],
+    info: &[u8],
+    signed: &[u8],
+    budget: &mut Budget,
+) -> Result<(), Reason> {
     if signatures.is_empty() {
         return Err(Reason::NoSignature);
     }
@@ -196,6 +220,7 @@ fn check_signatures(signatures: &[(u32, &[u8])], info: &[u8], signed: &[u8]) -> 
             return Err(Reason::Malformed);
         }
         checked.push(algorithm);
+        budget.spend()?;
         if !key.verify(algorithm.method, algorithm.hash, signed, signature) {
             return Err(Reason::Signature);
         }
@@ -211,7 +236,7 @@ fn same_key(certificate: &[u8], info: &[u8]) -> bool {
 }
 
 /// A proof of rotation: each certificate is signed by the one before.
-fn lineage(data: &[u8]) -> Result<Vec<Node>, Reason> {
+fn lineage(data: &[u8], budget: &mut Budget) -> Result<Vec<Node>, Reason> {
     let mut list = Cursor(data);
     if number(&mut list)? != LINEAGE_VERSION {
         return Err(Reason::Lineage);
@@ -231,6 +256,7 @@ fn lineage(data: &[u8]) -> Result<Vec<Node>, Reason> {
         let certificate = prefixed(&mut fields)?;
         let signed_by = number(&mut fields)?;
         if let Some(parent) = nodes.last() {
+            budget.spend()?;
             let with = Algorithm::of(last_algorithm).filter(|_| signed_by == last_algorithm);
             let key = certificate_key(&parent.certificate).and_then(Key::read);
             let holds = with
