@@ -202,10 +202,8 @@ impl Depot {
 
     async fn groups_of(&self, organization: Id<Organization>, subject: &Subject) -> Result<Vec<Id<Group>>> {
         let with = Query::of::<Group>(organization)
-            .filter(Field::parse("members")?, Op::Eq(subject.as_str().into()))
-            .limit(crate::query::VALUE_LIMIT as u32 - 1);
-        let groups: Page<Stored<Group>> = self.list(&with).await?;
-        Ok(groups.items.iter().map(|group| group.id).collect())
+            .filter(Field::parse("members")?, Op::Eq(subject.as_str().into()));
+        Ok(self.list_all::<Group>(with).await?.into_iter().map(|group| group.id).collect())
     }
 
     async fn check_audience(&self, organization: Id<Organization>, audience: &Audience) -> Result<()> {
