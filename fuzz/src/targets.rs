@@ -75,7 +75,7 @@ pub(crate) fn arsc(data: &[u8]) {
 pub(crate) fn signing_block(data: &[u8]) {
     let size = (data.len() as u64 + 24).to_le_bytes();
     let package = ZipBuilder::new()
-        .stored("AndroidManifest.xml", seeds::manifest())
+        .stored("AndroidManifest.xml", seeds::drawn())
         .stored("META-INF/CERT.SF", "")
         .stored("META-INF/CERT.RSA", data)
         .before_directory([&size, data, &size, b"APK Sig Block 42"].concat());
