@@ -1,7 +1,7 @@
 //! Who signed a package.
 //!
-//! An inspection lists certificates as found and checks nothing. With the feature `verify`, [`verify`] checks the
-//! signatures of an Android package, and [`continuity`] says whether one package continues another.
+//! An inspection lists certificates as found and checks nothing. With the feature `verify`, `verify` checks the
+//! signatures of an Android package, and `continuity` says whether one package continues another.
 
 pub(crate) mod apk;
 #[cfg(feature = "verify")]
