@@ -11,7 +11,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use appdepot_core::inspect::{Hint, Inspection};
@@ -20,6 +19,18 @@ use appdepot_metadata::{Extractor, Limits, Reader, SliceSource, inspect_file};
 use futures::FutureExt;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value as Json;
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+    pub(crate) mod hostile;
+    pub(crate) mod verdict;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::rows;
+use support::hostile::Files;
+use support::verdict::is_acceptable;
 
 /// Where this crate and the tools differ on purpose, or the tools could not tell: file, field, why.
 const EXPLAINED: &[(&str, &str, &str)] = &[
@@ -96,22 +107,11 @@ fn main() {
         }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
-    match hostile_files() {
+    match Files::find("zip") {
         Some(files) => trials.push(Trial::test("hostile::apk_ipa_zip", move || hostile(files.path()))),
         None => trials.push(absent("hostile", "APPDEPOT_HOSTILE")),
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent(name: &str, variable: &str) -> Trial {
-    Trial::test(format!("{name} (absent: set {variable})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// A folder named by a variable, or beside the checkout.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 /// What agreed and what did not, by field.
@@ -306,32 +306,6 @@ fn files_under(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-enum Files {
-    Given(PathBuf),
-    Made(tempfile::TempDir),
-}
-
-impl Files {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Made(folder) => folder.path(),
-        }
-    }
-}
-
-/// The hostile files: made already, or made now where the generator and an interpreter are.
-fn hostile_files() -> Option<Files> {
-    let path = folder("APPDEPOT_HOSTILE", "hostile")?;
-    if path.join("zip").is_dir() {
-        return Some(Files::Given(path));
-    }
-    let generator = path.join("gen.py");
-    let made = tempfile::tempdir().ok()?;
-    let run = Command::new("python3").arg(generator).arg("--small").arg("--out").arg(made.path()).output();
-    run.is_ok_and(|output| output.status.success()).then_some(Files::Made(made))
-}
-
 /// Verdicts that differ from the table, and why ours stands.
 const OTHER_VERDICTS: &[(&str, &str, &str)] = &[
     (
@@ -352,8 +326,7 @@ fn hostile(files: &Path) -> Result<(), Failed> {
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = String::new();
     let mut slowest = Duration::ZERO;
-    for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-        let [file, _, _, _, acceptable, ceiling, ..] = row.as_slice() else { continue };
+    for [file, acceptable, ceiling] in rows(&table) {
         let path = files.join(file);
         if ![".apk", ".ipa", ".zip"].iter().any(|end| file.ends_with(end)) || !path.exists() {
             continue;
@@ -373,8 +346,8 @@ fn hostile(files: &Path) -> Result<(), Failed> {
             assert_eq!((&*package.id, package.version.as_deref()), ("com.example.control", Some("1.2.3")));
         }
         let code = found.error.as_ref().map(|problem| &*problem.code);
-        let ours = OTHER_VERDICTS.iter().any(|(name, other, _)| name == file && code == Some(*other));
-        if !ours && !is_acceptable(code, acceptable) {
+        let ours = OTHER_VERDICTS.iter().any(|(name, other, _)| *name == file && code == Some(*other));
+        if !ours && !is_acceptable(code, acceptable, ACCEPTING) {
             writeln!(failures, "{file}: {code:?} {:?}, acceptable: {acceptable}", found.anomalies)?;
         }
     }
@@ -385,18 +358,6 @@ fn hostile(files: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The table names codes where it means them and says the rest in words.
-fn is_acceptable(code: Option<&str>, acceptable: &str) -> bool {
-    const ACCEPTING: &[&str] =
-        &["ACCEPT", "as above", "skip", "no label", "bounded", "one fixed choice", "U+FFFD", "garbage"];
-    let mut codes = acceptable
-        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
-        .filter(|word| word.starts_with("E_"));
-    match code {
-        None => ACCEPTING.iter().any(|word| acceptable.contains(word)),
-        Some(_) if acceptable.contains("as above") => true,
-        // damage at random: any closed code will do
-        Some(_) if codes.clone().next().is_none() => true,
-        Some(code) => codes.any(|word| word == code),
-    }
-}
+/// Words of the table by which a file may be accepted.
+const ACCEPTING: &[&str] =
+    &["ACCEPT", "as above", "skip", "no label", "bounded", "one fixed choice", "U+FFFD", "garbage"];

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use appdepot_core::domain::Timestamp;
@@ -18,6 +17,20 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value as Json;
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+    pub(crate) mod hostile;
+    pub(crate) mod stack;
+    pub(crate) mod verdict;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::rows;
+use support::hostile::Files;
+use support::stack::on_ordinary_stack;
+use support::verdict::is_acceptable;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -36,22 +49,11 @@ fn main() {
         }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
-    match hostile_files() {
+    match Files::find("pdf") {
         Some(files) => trials.push(Trial::test("hostile::documents", move || hostile(files.path()))),
         None => trials.push(absent("hostile", "APPDEPOT_HOSTILE")),
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent(name: &str, variable: &str) -> Trial {
-    Trial::test(format!("{name} (absent: set {variable})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// A folder named by a variable, or beside the checkout.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 fn inspect(data: &[u8], name: &str) -> Inspection {
@@ -517,32 +519,6 @@ fn compare_certificate(score: &mut Score, file: &str, found: &Inspection, truth:
     }
 }
 
-enum Files {
-    Given(PathBuf),
-    Made(tempfile::TempDir),
-}
-
-impl Files {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Made(folder) => folder.path(),
-        }
-    }
-}
-
-/// The hostile files: made already, or made now where the generator and an interpreter are.
-fn hostile_files() -> Option<Files> {
-    let path = folder("APPDEPOT_HOSTILE", "hostile")?;
-    if path.join("pdf").is_dir() {
-        return Some(Files::Given(path));
-    }
-    let generator = path.join("gen.py");
-    let made = tempfile::tempdir().ok()?;
-    let run = Command::new("python3").arg(generator).arg("--small").arg("--out").arg(made.path()).output();
-    run.is_ok_and(|output| output.status.success()).then_some(Files::Made(made))
-}
-
 /// Verdicts that differ from the table (empty: opaque, without a package), and why ours stands.
 const OTHER_VERDICTS: &[(&str, &str, &str)] = &[
     ("image/bomb_30000sq.png", "", "the small form has 3,750 pixels squared, which is allowed"),
@@ -563,22 +539,18 @@ fn hostile(files: &Path) -> Result<(), Failed> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = String::new();
     let mut slowest = (Duration::ZERO, String::new());
-    for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-        let [file, _, _, _, acceptable, ceiling, ..] = row[..] else { continue };
+    for [file, acceptable, ceiling] in rows(&table) {
         let path = files.join(file);
         if !ENDS.iter().any(|end| file.ends_with(end)) || !path.exists() {
             continue;
         }
         let data = fs::read(&path)?;
         let name = file.rsplit('/').next().unwrap().to_owned();
-        let thread = std::thread::Builder::new().stack_size(2 << 20);
-        let (found, taken) = thread
-            .spawn(move || {
-                let started = Instant::now();
-                (inspect(&data, &name), started.elapsed())
-            })?
-            .join()
-            .map_err(|_| format!("{file}: panicked"))?;
+        let (found, taken) = on_ordinary_stack(move || {
+            let started = Instant::now();
+            (inspect(&data, &name), started.elapsed())
+        })
+        .map_err(|failed| format!("{file}: {}", failed.message().unwrap_or_default()))?;
         *groups.entry(file.split('/').next().unwrap().to_owned()).or_default() += 1;
         if taken > slowest.0 {
             slowest = (taken, file.to_owned());
@@ -594,7 +566,7 @@ fn hostile(files: &Path) -> Result<(), Failed> {
             *name == file
                 && (code == Some(*other) || (other.is_empty() && code.is_none() && (opaque || small)))
         });
-        if !explained && !is_acceptable(code, acceptable) {
+        if !explained && !is_acceptable(code, acceptable, ACCEPTING) {
             writeln!(failures, "{file}: {code:?} {:?}, acceptable: {acceptable}", found.anomalies)?;
         }
         if file.starts_with("control/") {
@@ -621,17 +593,5 @@ fn hostile(files: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The table names codes where it means them and says the rest in words.
-fn is_acceptable(code: Option<&str>, acceptable: &str) -> bool {
-    const ACCEPTING: &[&str] = &["ACCEPT", "opaque", "as above", "skip", "bounded", "U+FFFD"];
-    let mut codes = acceptable
-        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
-        .filter(|word| word.starts_with("E_"));
-    match code {
-        None => ACCEPTING.iter().any(|word| acceptable.contains(word)),
-        Some(_) if acceptable.contains("as above") => true,
-        // damage at random: any closed code will do
-        Some(_) if codes.clone().next().is_none() => true,
-        Some(code) => codes.any(|word| word == code),
-    }
-}
+/// Words of the table by which a file may be accepted.
+const ACCEPTING: &[&str] = &["ACCEPT", "opaque", "as above", "skip", "bounded", "U+FFFD"];

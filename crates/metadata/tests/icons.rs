@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use appdepot_core::inspect::Problem;
@@ -21,6 +20,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::{generate, rows};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -49,17 +56,6 @@ fn main() {
         None => trials.push(absent("hostile", "APPDEPOT_HOSTILE")),
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent(name: &str, variable: &str) -> Trial {
-    Trial::test(format!("{name} (absent: set {variable})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// A folder named by a variable, or beside the checkout.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 fn extract(data: &[u8]) -> Result<Option<Icon>, Problem> {
@@ -633,56 +629,48 @@ fn corpus(corpus: &Path) -> Result<(), Failed> {
 
 /// Files around pictures and icons from the generated set: always an answer, in time, and never a broken picture.
 fn hostile(generator: &Path) -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let made = Command::new("python3")
-        .arg(generator.join("gen.py"))
-        .args(["--small", "--out"])
-        .arg(folder.path())
-        .output()?;
-    if !made.status.success() {
-        return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
-    }
+    let folder = generate(generator)?;
     let table = fs::read_to_string(folder.path().join("expected.tsv"))?;
     let (mut counts, mut failures) = (BTreeMap::<String, usize>::new(), Vec::new());
-    for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-        let of_interest = row[0].starts_with("image/")
-            || row[0].contains("icon")
-            || row[0].contains("logo")
-            || row[0].ends_with(".png")
-            || row[0].starts_with("axml/")
-            || row[0].starts_with("arsc/");
+    for [file, acceptable, ceiling] in rows(&table) {
+        let of_interest = file.starts_with("image/")
+            || file.contains("icon")
+            || file.contains("logo")
+            || file.ends_with(".png")
+            || file.starts_with("axml/")
+            || file.starts_with("arsc/");
         if !of_interest {
             continue;
         }
-        let data = fs::read(folder.path().join(row[0]))?;
+        let data = fs::read(folder.path().join(file))?;
         let start = Instant::now();
         let found = extract(&data);
         let taken = start.elapsed();
         let outcome = match &found {
             Ok(Some(icon)) => {
                 if decode(&icon.png).is_err() {
-                    failures.push(format!("{}: an icon that does not decode", row[0]));
+                    failures.push(format!("{file}: an icon that does not decode"));
                 }
                 "icon"
             }
             Ok(None) => "none",
             Err(problem) => &*problem.code,
         };
-        println!("{:<40} {outcome:<20} {taken:?}  ({})", row[0], row[4]);
+        println!("{file:<40} {outcome:<20} {taken:?}  ({acceptable})");
         *counts.entry(outcome.to_owned()).or_default() += 1;
         // 3,750 squared in the small set: allowed; `limits` has a larger one
-        if row[0].starts_with("image/bomb_") && matches!(&found, Ok(Some(icon)) if icon.width == 3_750) {
+        if file.starts_with("image/bomb_") && matches!(&found, Ok(Some(icon)) if icon.width == 3_750) {
             continue;
         }
-        if row[4].contains("E_IMAGE_LIMIT") && outcome != "E_IMAGE_LIMIT" {
-            failures.push(format!("{}: {outcome}, expected {}", row[0], row[4]));
+        if acceptable.contains("E_IMAGE_LIMIT") && outcome != "E_IMAGE_LIMIT" {
+            failures.push(format!("{file}: {outcome}, expected {acceptable}"));
         }
-        if row[4].contains("without icon") && !row[4].contains("converted") && outcome == "icon" {
-            failures.push(format!("{}: {outcome}, expected {}", row[0], row[4]));
+        if acceptable.contains("without icon") && !acceptable.contains("converted") && outcome == "icon" {
+            failures.push(format!("{file}: {outcome}, expected {acceptable}"));
         }
         // an unoptimised build beside others
-        if taken > Duration::from_millis(row[5].parse::<u64>()?) * 2 {
-            failures.push(format!("{}: {taken:?}", row[0]));
+        if taken > Duration::from_millis(ceiling.parse::<u64>()?) * 2 {
+            failures.push(format!("{file}: {taken:?}"));
         }
     }
     println!("{counts:?}");

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use appdepot_core::inspect::{Format, Hint, Inspection, Platform};
@@ -18,6 +16,16 @@ use appdepot_metadata::{Extractor, der, inspect_slice};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+    pub(crate) mod stack;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::{generate, rows};
+use support::stack::on_ordinary_stack;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -238,21 +246,15 @@ fn damage() {
     }
 }
 
-fn shared(variable: &str, folder: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder);
-    let path = std::env::var_os(variable).map_or(here, PathBuf::from);
-    path.is_dir().then_some(path)
-}
-
 /// One trial for each IPA, profile and plain certificate of the corpus.
 fn corpus(trials: &mut Vec<Trial>) {
-    let truth = shared("APPDEPOT_CORPUS", "corpus").and_then(|folder| {
+    let truth = folder("APPDEPOT_CORPUS", "corpus").and_then(|folder| {
         let text = std::fs::read(folder.join("truth.json")).ok()?;
         Some((folder, serde_json::from_slice::<Json>(&text).unwrap()))
     });
     let Some((folder, truth)) = truth else {
         eprintln!("no corpus: set APPDEPOT_CORPUS to compare with real files");
-        trials.push(Trial::test("corpus (absent: set APPDEPOT_CORPUS)", || Ok(())).with_ignored_flag(true));
+        trials.push(absent("corpus", "APPDEPOT_CORPUS"));
         return;
     };
     for (name, record) in truth["other"].as_object().unwrap() {
@@ -395,32 +397,26 @@ fn compare_certificate(data: &[u8], _: &Inspection, truth: &Json) -> Vec<String>
 
 /// The hostile property lists and IPAs, on the stack of an ordinary thread.
 fn hostile() -> Trial {
-    const STACK: usize = 2 << 20;
-    let Some(generator) = shared("APPDEPOT_HOSTILE", "hostile").map(|folder| folder.join("gen.py")) else {
+    let Some(generator) = folder("APPDEPOT_HOSTILE", "hostile") else {
         eprintln!("no hostile set: set APPDEPOT_HOSTILE to the folder of its generator");
-        return Trial::test("hostile (absent: set APPDEPOT_HOSTILE)", || Ok(())).with_ignored_flag(true);
+        return absent("hostile", "APPDEPOT_HOSTILE");
     };
     Trial::test("hostile::ipa_and_plist", move || {
-        let folder = tempfile::tempdir()?;
-        let made =
-            Command::new("python3").arg(generator).arg("--small").arg("--out").arg(folder.path()).output()?;
-        if !made.status.success() {
-            return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
-        }
+        let folder = generate(&generator)?;
         let table = std::fs::read_to_string(folder.path().join("expected.tsv"))?;
         let run = move || {
             let mut failures = Vec::new();
             let mut count = 0;
-            for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-                if !row[0].ends_with(".ipa") && !row[0].ends_with(".plist") {
+            for [file, expected, ceiling] in rows(&table) {
+                if !file.ends_with(".ipa") && !file.ends_with(".plist") {
                     continue;
                 }
                 count += 1;
-                let data = std::fs::read(folder.path().join(row[0])).unwrap();
+                let data = std::fs::read(folder.path().join(file)).unwrap();
                 let start = Instant::now();
-                let verdict = if row[0].ends_with(".ipa") {
+                let verdict = if file.ends_with(".ipa") {
                     let found = inspect(&data);
-                    if row[0].starts_with("control/") {
+                    if file.starts_with("control/") {
                         let package = found.package.unwrap();
                         assert_eq!(
                             (&*package.id, package.version.as_deref()),
@@ -436,16 +432,15 @@ fn hostile() -> Trial {
                     }
                 };
                 let taken = start.elapsed();
-                if !acceptable(verdict.as_deref(), row[4])
-                    || taken > Duration::from_millis(row[5].parse().unwrap())
+                if !acceptable(verdict.as_deref(), expected)
+                    || taken > Duration::from_millis(ceiling.parse().unwrap())
                 {
-                    failures.push(format!("{}: {verdict:?} in {taken:?}, expected {}", row[0], row[4]));
+                    failures.push(format!("{file}: {verdict:?} in {taken:?}, expected {expected}"));
                 }
             }
             (count, failures)
         };
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
-        let (count, failures) = thread.join().map_err(|_| "panicked")?;
+        let (count, failures) = on_ordinary_stack(run)?;
         if count < 128 || !failures.is_empty() {
             return Err(format!("{count} files\n{}", failures.join("\n")).into());
         }

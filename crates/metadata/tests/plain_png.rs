@@ -4,20 +4,24 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use appdepot_core::inspect::Inspection;
 use appdepot_metadata::{Limits, icon, inspect_slice};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value as Json;
 
+mod support {
+    pub(crate) mod corpus;
+}
+
+use support::corpus::{absent, folder};
+
 fn main() {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let apps = std::env::var_os("APPDEPOT_CORPUS").map_or_else(beside, PathBuf::from).join("ipa");
-    let trial = if apps.is_dir() {
-        Trial::test("corpus::icons", move || icons(&apps))
-    } else {
-        Trial::test("corpus (absent: set APPDEPOT_CORPUS)", || Ok(())).with_ignored_flag(true)
+    let apps = folder("APPDEPOT_CORPUS", "corpus").map(|corpus| corpus.join("ipa"));
+    let trial = match apps.filter(|apps| apps.is_dir()) {
+        Some(apps) => Trial::test("corpus::icons", move || icons(&apps)),
+        None => absent("corpus", "APPDEPOT_CORPUS"),
     };
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }

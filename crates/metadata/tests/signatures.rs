@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use appdepot_metadata::inspect_slice;
 use appdepot_metadata::signature::{
@@ -21,6 +21,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+
+mod support {
+    pub(crate) mod corpus;
+}
+
+use support::corpus::{absent, folder};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -40,7 +46,7 @@ fn main() {
         test("total::damaged_packages", total_on_damage),
         test("total::any_signing_block", total_on_any_block),
     ];
-    match corpus() {
+    match folder("APPDEPOT_CORPUS", "corpus") {
         Some(corpus) => {
             let (vectors, continuing) = (corpus.clone(), corpus.clone());
             trials.push(Trial::test("corpus::as_apksig", move || as_apksig(&corpus)));
@@ -48,18 +54,9 @@ fn main() {
                 .push(Trial::test("corpus::vectors_for_newer_platforms", move || newer_platforms(&vectors)));
             trials.push(Trial::test("corpus::continuity", move || corpus_continuity(&continuing)));
         }
-        None => {
-            let name = "corpus (absent: set APPDEPOT_CORPUS)";
-            trials.push(Trial::test(name, || Ok(())).with_ignored_flag(true));
-        }
+        None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn corpus() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let path = std::env::var_os("APPDEPOT_CORPUS").map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use appdepot_core::inspect::{Format, Hint, Inspection, Package, Platform};
@@ -20,6 +19,18 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+    pub(crate) mod hostile;
+    pub(crate) mod stack;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::rows;
+use support::hostile::Files;
+use support::stack::on_ordinary_stack;
 
 /// Fields of the corpus records that our details spell otherwise, and why: kind, field, why.
 const EXPLAINED: &[(&str, &str, &str)] = &[];
@@ -61,22 +72,11 @@ fn main() {
         }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
-    match hostile_files() {
+    match Files::find("linux") {
         Some(files) => trials.push(Trial::test("hostile::systems", move || hostile(&files))),
         None => trials.push(absent("hostile", "APPDEPOT_HOSTILE")),
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent(name: &str, variable: &str) -> Trial {
-    Trial::test(format!("{name} (absent: set {variable})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// A folder named by a variable, or beside the checkout.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 /// What agreed, disagreed and failed, by kind and field.
@@ -257,32 +257,6 @@ fn corpus_bundles(corpus: &Path) -> Result<(), Failed> {
     score.report(files)
 }
 
-enum Files {
-    Given(PathBuf),
-    Made(tempfile::TempDir),
-}
-
-impl Files {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Made(folder) => folder.path(),
-        }
-    }
-}
-
-/// The hostile files: made already, or made now where the generator and an interpreter are.
-fn hostile_files() -> Option<Files> {
-    let path = folder("APPDEPOT_HOSTILE", "hostile")?;
-    if path.join("linux").is_dir() {
-        return Some(Files::Given(path));
-    }
-    let generator = path.join("gen.py");
-    let made = tempfile::tempdir().ok()?;
-    let run = Command::new("python3").arg(generator).arg("--small").arg("--out").arg(made.path()).output();
-    run.is_ok_and(|output| output.status.success()).then_some(Files::Made(made))
-}
-
 /// Verdicts that differ from the table, and why ours stands.
 const OTHER_VERDICTS: &[(&str, &str, &str)] = &[
     ("binary/fat_nfat_max.macho", "", EXECUTABLE),
@@ -299,15 +273,13 @@ fn is_ours(file: &str) -> bool {
 }
 
 fn hostile(files: &Files) -> Result<(), Failed> {
-    const STACK: usize = 2 << 20;
     let folder = files.path().to_owned();
     let run = move || {
         let table = fs::read_to_string(folder.join("expected.tsv")).unwrap();
         let extractor = Extractor::default();
         let mut failures = String::new();
         let (mut count, mut slowest) = (0, Duration::ZERO);
-        for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-            let [file, _, _, _, acceptable, ceiling, ..] = row.as_slice() else { continue };
+        for [file, acceptable, ceiling] in rows(&table) {
             let path = folder.join(file);
             if !is_ours(file) || !path.exists() {
                 continue;
@@ -324,7 +296,7 @@ fn hostile(files: &Files) -> Result<(), Failed> {
             }
             let code = found.error.as_ref().map_or("", |problem| problem.code.as_str());
             if let Some((_, _, why)) =
-                OTHER_VERDICTS.iter().find(|(name, ours, _)| name == file && *ours == code)
+                OTHER_VERDICTS.iter().find(|(name, ours, _)| *name == file && *ours == code)
             {
                 println!("  {file}: {why}");
                 if found.package.is_some() {
@@ -350,8 +322,7 @@ fn hostile(files: &Files) -> Result<(), Failed> {
         println!("{count} hostile files, slowest {slowest:?}");
         (count, failures)
     };
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
-    let (count, failures) = thread.join().map_err(|_| "panicked")?;
+    let (count, failures) = on_ordinary_stack(run)?;
     if count < 40 || !failures.is_empty() {
         return Err(format!("{count} files\n{failures}").into());
     }

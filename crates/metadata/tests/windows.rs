@@ -9,8 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use appdepot_core::inspect::{Format, Hint, Inspection};
@@ -23,6 +22,20 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
+
+mod support {
+    pub(crate) mod corpus;
+    pub(crate) mod generated;
+    pub(crate) mod hostile;
+    pub(crate) mod stack;
+    pub(crate) mod verdict;
+}
+
+use support::corpus::{absent, folder};
+use support::generated::rows;
+use support::hostile::Files;
+use support::stack::on_ordinary_stack;
+use support::verdict::is_acceptable;
 
 /// Kinds by folder of the corpus.
 const KINDS: [(&str, Format); 3] = [("msi", Format::Msi), ("exe", Format::Exe), ("msix", Format::Msix)];
@@ -48,7 +61,7 @@ fn main() {
         Some(path) => trials.push(Trial::test("corpus::windows", move || corpus(&path))),
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
     }
-    match hostile_files() {
+    match Files::find("msi") {
         Some(files) => trials.push(Trial::test("hostile::windows", move || hostile(files))),
         None => trials.push(absent("hostile", "APPDEPOT_HOSTILE")),
     }
@@ -60,17 +73,6 @@ fn test(name: &str, run: fn()) -> Trial {
         run();
         Ok(())
     })
-}
-
-fn absent(name: &str, variable: &str) -> Trial {
-    Trial::test(format!("{name} (absent: set {variable})"), || Ok(())).with_ignored_flag(true)
-}
-
-/// A folder named by a variable, or beside the checkout.
-fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
-    path.is_dir().then_some(path)
 }
 
 fn code(found: &Inspection) -> Option<&str> {
@@ -446,32 +448,6 @@ fn summary(score: &mut Score, file: &str, ours: &Json, truth: &Json) {
     }
 }
 
-enum Files {
-    Given(PathBuf),
-    Made(tempfile::TempDir),
-}
-
-impl Files {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Made(folder) => folder.path(),
-        }
-    }
-}
-
-/// The hostile files: made already, or made now where the generator and an interpreter are.
-fn hostile_files() -> Option<Files> {
-    let path = folder("APPDEPOT_HOSTILE", "hostile")?;
-    if path.join("msi").is_dir() {
-        return Some(Files::Given(path));
-    }
-    let generator = path.join("gen.py");
-    let made = tempfile::tempdir().ok()?;
-    let run = Command::new("python3").arg(generator).arg("--small").arg("--out").arg(made.path()).output();
-    run.is_ok_and(|output| output.status.success()).then_some(Files::Made(made))
-}
-
 /// Verdicts that differ from the table, and why ours stands.
 const OTHER_VERDICTS: &[(&str, &str, &str)] = &[
     ("msi/dir_start_in_stream.msi", "E_MANIFEST_INVALID", "the table's code is not among the closed ones"),
@@ -481,10 +457,7 @@ const OTHER_VERDICTS: &[(&str, &str, &str)] = &[
 
 /// On the stack of an ordinary thread, so that deep recursion would show.
 fn hostile(files: Files) -> Result<(), Failed> {
-    const STACK: usize = 2 << 20;
-    let thread = std::thread::Builder::new().stack_size(STACK);
-    let result = thread.spawn(move || hostile_verdicts(files.path()))?.join();
-    result.map_err(|_| "panicked")?.map_err(Failed::from)
+    on_ordinary_stack(move || hostile_verdicts(files.path()))?.map_err(Failed::from)
 }
 
 fn hostile_verdicts(files: &Path) -> Result<(), String> {
@@ -493,8 +466,7 @@ fn hostile_verdicts(files: &Path) -> Result<(), String> {
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = String::new();
     let mut slowest = Duration::ZERO;
-    for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-        let [file, _, _, _, acceptable, ceiling, ..] = row.as_slice() else { continue };
+    for [file, acceptable, ceiling] in rows(&table) {
         let path = files.join(file);
         if ![".msi", ".exe", ".msix"].iter().any(|end| file.ends_with(end)) || !path.exists() {
             continue;
@@ -510,12 +482,12 @@ fn hostile_verdicts(files: &Path) -> Result<(), String> {
             writeln!(failures, "{file}: took {taken:?}, ceiling {ceiling} ms").unwrap();
         }
         let code = code(&found);
-        if *file == "control/ok.msi" || *file == "control/ok.msix" {
+        if file == "control/ok.msi" || file == "control/ok.msix" {
             let package = found.package.as_ref().expect("control file without a package");
             println!("{file}: {} {:?} {:?}", package.id, package.name, package.version);
         }
-        let ours = OTHER_VERDICTS.iter().any(|(name, other, _)| name == file && code == Some(*other));
-        if !ours && !is_acceptable(code, acceptable) {
+        let ours = OTHER_VERDICTS.iter().any(|(name, other, _)| *name == file && code == Some(*other));
+        if !ours && !is_acceptable(code, acceptable, ACCEPTING) {
             writeln!(failures, "{file}: {code:?} {:?}, acceptable: {acceptable}", found.anomalies).unwrap();
         }
     }
@@ -526,25 +498,6 @@ fn hostile_verdicts(files: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The table names codes where it means them and says the rest in words.
-fn is_acceptable(code: Option<&str>, acceptable: &str) -> bool {
-    const ACCEPTING: &[&str] = &[
-        "ACCEPT",
-        "skip",
-        "bounded",
-        "one fixed choice",
-        "first wins",
-        "lossy",
-        "opaque",
-        "no version info",
-    ];
-    let mut codes = acceptable
-        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
-        .filter(|word| word.starts_with("E_"));
-    match code {
-        None => ACCEPTING.iter().any(|word| acceptable.contains(word)),
-        // damage at random: any closed code will do
-        Some(_) if codes.clone().next().is_none() => true,
-        Some(code) => codes.any(|word| word == code),
-    }
-}
+/// Words of the table by which a file may be accepted.
+const ACCEPTING: &[&str] =
+    &["ACCEPT", "skip", "bounded", "one fixed choice", "first wins", "lossy", "opaque", "no version info"];
