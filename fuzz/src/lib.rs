@@ -42,8 +42,8 @@ macro_rules! targets {
 }
 
 targets! {
-    file, hints, zip, axml, arsc, signing_block, verify, plist, der, certificate, profile, ipa, msi, pe, deb, tar, rpm,
-    xar, pkg, dmg, pdf, image, png, icon, drawable, msix, epub, script, words,
+    file, hints, zip, axml, arsc, signing_block, verify, aab, apks, plist, der, certificate, profile, ipa, msi, pe, deb,
+    tar, rpm, xar, pkg, dmg, pdf, image, png, icon, drawable, msix, epub, script, words,
 }
 
 /// Runs the target of this name.

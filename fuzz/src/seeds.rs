@@ -11,7 +11,7 @@ use appdepot_metadata::fixture::msix::MsixBuilder;
 use appdepot_metadata::fixture::zip::{End, Entry, Fields, ZipBuilder};
 use appdepot_metadata::formats::profile::ReleaseType;
 use appdepot_metadata::plist::Encoding;
-use appdepot_metadata::{Limits, Reader, SliceSource, der as asn1};
+use appdepot_metadata::{Limits, Reader, SliceSource, der as asn1, fixture};
 use futures::FutureExt;
 
 use crate::targets::zlib;
@@ -64,6 +64,10 @@ pub(crate) fn file() -> Seeds {
         script(),
         vec![IpaBuilder::new("a.b").build(), archive(TABLE.as_bytes(), b"")],
         vec![MsixBuilder::new("a.b", "1.2.3.4").build(), book()],
+        vec![
+            fixture::aab::bundle("a.b", 7, "1.2.3", "A"),
+            ZipBuilder::new().stored("base.apk", small()).build(),
+        ],
     ]
     .concat()
 }
@@ -106,6 +110,18 @@ pub(crate) fn signing_block() -> Seeds {
     let pairs = SIGNED[end + MAGIC.len() - size..end - 8].to_vec();
     let padding = pairs.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     vec![pairs[..padding].to_vec(), pairs, jar()]
+}
+
+pub(crate) fn aab() -> Seeds {
+    let first = |first: u8, data: &[u8]| [&[first], data].concat();
+    vec![first(0, &bundle()[0]), first(1, &bundle()[1])]
+}
+
+pub(crate) fn apks() -> Seeds {
+    let json = b"{\"package_name\":\"a.b\",\"pname\":\"a.b\",\"version_code\":\"7\",\"name\":\"A\",\
+        \"split_apks\":[{\"file\":\"base.apk\",\"id\":\"base\"}]}";
+    let first = |first: u8, data: &[u8]| [&[first], data].concat();
+    vec![first(0, b"\x0a\x03a.b"), first(1, json), first(2, json), first(3, small())]
 }
 
 pub(crate) fn plist() -> Seeds {
@@ -562,6 +578,22 @@ fn base64(data: &[u8]) -> String {
         }
     }
     out
+}
+
+/// The manifest and the resource table of an Android App Bundle.
+pub(crate) fn bundle() -> &'static [Vec<u8>; 2] {
+    static PARTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        let whole = fixture::aab::bundle("a.b", 7, "1.2.3", "A");
+        ["base/manifest/AndroidManifest.xml", "base/resources.pb"].map(|name| entry(&whole, name))
+    });
+    &PARTS
+}
+
+/// A small Android package.
+pub(crate) fn small() -> &'static [u8] {
+    static PACKAGE: LazyLock<Vec<u8>> =
+        LazyLock::new(|| ZipBuilder::new().stored("AndroidManifest.xml", drawn()).build());
+    &PACKAGE
 }
 
 /// The manifest of a package with `res/icon.xml` as its icon.

@@ -82,6 +82,28 @@ pub(crate) fn signing_block(data: &[u8]) {
     one(&APK, &package.build());
 }
 
+/// The manifest of an Android App Bundle, or its resource table where the first byte is odd: protocol buffers.
+pub(crate) fn aab(data: &[u8]) {
+    static FORMAT: LazyLock<Extractor> = LazyLock::new(|| only(formats::aab::Aab));
+    let Some((first, rest)) = data.split_first() else { return };
+    let (manifest, table) =
+        if first % 2 == 0 { (rest, &seeds::bundle()[1][..]) } else { (&seeds::bundle()[0][..], rest) };
+    let bundle = ZipBuilder::new()
+        .stored("BundleConfig.pb", rest)
+        .stored("base/manifest/AndroidManifest.xml", manifest)
+        .stored("base/resources.pb", table);
+    one(&FORMAT, &bundle.build());
+}
+
+/// What stands beside the packages in an archive of them; the first byte picks which.
+pub(crate) fn apks(data: &[u8]) {
+    static FORMAT: LazyLock<Extractor> = LazyLock::new(|| only(formats::bundle::Bundle));
+    let Some((first, rest)) = data.split_first() else { return };
+    let name = ["toc.pb", "info.json", "manifest.json", "base.apk"][usize::from(*first) % 4];
+    let archive = ZipBuilder::new().stored(name, rest).stored("a.apk", seeds::small());
+    one(&FORMAT, &archive.build());
+}
+
 /// A property list, binary or XML.
 pub(crate) fn plist(data: &[u8]) {
     let _ = appdepot_metadata::plist::read(data);
