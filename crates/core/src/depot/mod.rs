@@ -3,6 +3,7 @@
 mod apps;
 mod assets;
 mod deliver;
+mod describe;
 mod ends;
 mod measure;
 mod people;
