@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
-use super::apk::{is_package_name, long_version, preferred, qualified};
+use super::apk::{id, is_package_name, long_version, preferred, qualified};
 use crate::containers::Packing;
 use crate::containers::protobuf::{Fields, Value};
 use crate::containers::zip::Archive;
@@ -306,23 +306,6 @@ impl Manifest {
         self.compile_sdk = element.get(id::COMPILE_SDK, "compileSdkVersion");
         Ok(())
     }
-}
-
-/// Resource ids of the `android:` attributes read here (AOSP `public-final.xml`).
-mod id {
-    pub(super) const LABEL: u32 = 0x0101_0001;
-    pub(super) const ICON: u32 = 0x0101_0002;
-    pub(super) const NAME: u32 = 0x0101_0003;
-    pub(super) const DEBUGGABLE: u32 = 0x0101_000f;
-    pub(super) const MIN_SDK: u32 = 0x0101_020c;
-    pub(super) const VERSION_CODE: u32 = 0x0101_021b;
-    pub(super) const VERSION_NAME: u32 = 0x0101_021c;
-    pub(super) const TARGET_SDK: u32 = 0x0101_0270;
-    pub(super) const MAX_SDK: u32 = 0x0101_0271;
-    pub(super) const TEST_ONLY: u32 = 0x0101_0272;
-    pub(super) const ROUND_ICON: u32 = 0x0101_052c;
-    pub(super) const COMPILE_SDK: u32 = 0x0101_0572;
-    pub(super) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
 }
 
 /// The start of an element.

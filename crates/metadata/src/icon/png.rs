@@ -9,6 +9,7 @@ use appdepot_core::inspect::Problem;
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc, Decompress, FlushDecompress, Status};
 
+use crate::bytes::paeth;
 use crate::error::Code;
 use crate::limits::Limits;
 
@@ -298,20 +299,6 @@ fn straight([blue, green, red, alpha]: [u8; 4]) -> [u8; 4] {
         }
     };
     [whole(red), whole(green), whole(blue), alpha]
-}
-
-/// The neighbour that comes nearest to going on as before.
-fn paeth(left: u8, up: u8, corner: u8) -> u8 {
-    let (a, b, c) = (i16::from(left), i16::from(up), i16::from(corner));
-    let guess = a + b - c;
-    let (to_left, to_up, to_corner) = ((guess - a).abs(), (guess - b).abs(), (guess - c).abs());
-    if to_left <= to_up && to_left <= to_corner {
-        left
-    } else if to_up <= to_corner {
-        up
-    } else {
-        corner
-    }
 }
 
 #[cfg(test)]

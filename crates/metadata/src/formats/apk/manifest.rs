@@ -8,20 +8,20 @@ use super::axml::{Attribute, Document, Element, Event, Value, invalid};
 use crate::reader::Reader;
 
 /// Resource ids of the `android:` attributes read here (AOSP `public-final.xml`).
-mod id {
-    pub(super) const LABEL: u32 = 0x0101_0001;
-    pub(super) const ICON: u32 = 0x0101_0002;
-    pub(super) const NAME: u32 = 0x0101_0003;
-    pub(super) const DEBUGGABLE: u32 = 0x0101_000f;
-    pub(super) const MIN_SDK: u32 = 0x0101_020c;
-    pub(super) const VERSION_CODE: u32 = 0x0101_021b;
-    pub(super) const VERSION_NAME: u32 = 0x0101_021c;
-    pub(super) const TARGET_SDK: u32 = 0x0101_0270;
-    pub(super) const MAX_SDK: u32 = 0x0101_0271;
-    pub(super) const TEST_ONLY: u32 = 0x0101_0272;
-    pub(super) const ROUND_ICON: u32 = 0x0101_052c;
-    pub(super) const COMPILE_SDK: u32 = 0x0101_0572;
-    pub(super) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
+pub(in crate::formats) mod id {
+    pub(in crate::formats) const LABEL: u32 = 0x0101_0001;
+    pub(in crate::formats) const ICON: u32 = 0x0101_0002;
+    pub(in crate::formats) const NAME: u32 = 0x0101_0003;
+    pub(in crate::formats) const DEBUGGABLE: u32 = 0x0101_000f;
+    pub(in crate::formats) const MIN_SDK: u32 = 0x0101_020c;
+    pub(in crate::formats) const VERSION_CODE: u32 = 0x0101_021b;
+    pub(in crate::formats) const VERSION_NAME: u32 = 0x0101_021c;
+    pub(in crate::formats) const TARGET_SDK: u32 = 0x0101_0270;
+    pub(in crate::formats) const MAX_SDK: u32 = 0x0101_0271;
+    pub(in crate::formats) const TEST_ONLY: u32 = 0x0101_0272;
+    pub(in crate::formats) const ROUND_ICON: u32 = 0x0101_052c;
+    pub(in crate::formats) const COMPILE_SDK: u32 = 0x0101_0572;
+    pub(in crate::formats) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
 }
 
 /// The declarations, references unresolved.

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use self::arsc::{Locale, Place, Table};
-pub(super) use self::manifest::is_package_name;
 use self::manifest::{Declared, Manifest};
+pub(super) use self::manifest::{id, is_package_name};
 use self::resolve::Resources;
 use crate::containers::Packing;
 use crate::containers::zip::Archive;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use flate2::{FlushDecompress, Status};
 
 use super::object::{Dictionary, Object, Parser, Stop, is_space};
+use crate::bytes::paeth;
 use crate::error::Code;
 use crate::reader::Reader;
 
@@ -692,20 +693,6 @@ fn unfilter(data: &[u8], columns: usize) -> Vec<u8> {
         }
     }
     out
-}
-
-/// The neighbour that comes nearest to going on as before.
-fn paeth(left: u8, up: u8, corner: u8) -> u8 {
-    let (a, b, c) = (i16::from(left), i16::from(up), i16::from(corner));
-    let guess = a + b - c;
-    let (to_left, to_up, to_corner) = ((guess - a).abs(), (guess - b).abs(), (guess - c).abs());
-    if to_left <= to_up && to_left <= to_corner {
-        left
-    } else if to_up <= to_corner {
-        up
-    } else {
-        corner
-    }
 }
 
 fn invalid(message: &str) -> Problem {
