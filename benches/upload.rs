@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use appdepot::authorize::{Actor, Subject};
-use appdepot::authz::{CasbinAuthorizer, Keys, NewKey};
+use appdepot::authorize::Actor;
+use appdepot::authz::{CasbinAuthorizer, Keys};
 use appdepot::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
+use appdepot::depot::NewKey;
 use appdepot::domain::Role;
 use appdepot::http::Service;
 use appdepot::metadata::Extractor;
@@ -135,9 +136,9 @@ async fn serve(records: &Path, blobs: Arc<Counted>, durability: Durability) -> (
     let system = Actor::system("bench");
     let acme = depot.create_organization(&system, "acme", "Acme").await.unwrap().id;
     let keys = Arc::new(Keys::new(records));
-    let created = keys.create(&NewKey::new(acme, "bench")).await.unwrap();
+    let created = depot.create_key(&system, NewKey::new(acme, "bench")).await.unwrap();
     let owner = Role::parse(Role::OWNER).unwrap();
-    depot.grant(&system, acme, Subject::key(&created.id).unwrap(), owner, None).await.unwrap();
+    depot.grant(&system, acme, created.subject, owner, None).await.unwrap();
     let service = Service::builder(depot, keys).build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use appdepot::authorize::{Actor, Subject};
-use appdepot::authz::{CasbinAuthorizer, Keys, NewKey};
+use appdepot::authorize::Actor;
+use appdepot::authz::{CasbinAuthorizer, Keys};
 use appdepot::blobs::BlobStore;
+use appdepot::depot::NewKey;
 use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, Stored};
 use appdepot::metadata::Extractor;
 use appdepot::query::{Field, Op, Query};
@@ -81,7 +82,7 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let objects = Arc::new(OpendalBlobs::directory(&edge_directory, Durability::Os)?);
     let depot = builder().provider(edge.clone(), objects).build();
 
-    let admin_key = administrator(&depot, &keys, &organization, config.admin_key.as_ref()).await?;
+    let admin_key = administrator(&depot, &organization, config.admin_key.as_ref()).await?;
     let news = match admin_key {
         Admin::There => None,
         Admin::Chosen => Some(None),
@@ -163,7 +164,6 @@ enum Admin {
 /// Makes sure that somebody owns the organization.
 async fn administrator(
     depot: &Depot,
-    keys: &Keys,
     organization: &Stored<Organization>,
     chosen: Option<&AdminKey>,
 ) -> Outcome<Admin> {
@@ -175,12 +175,13 @@ async fn administrator(
     let (subject, made) = match chosen {
         Some(key) => {
             let text = format!("{}.{}", key.id, key.secret.reveal());
-            let id = keys.import(&text, &new).await.map_err(|error| format!("--admin-key: {error}"))?;
-            (Subject::key(&id)?, if owned { Admin::There } else { Admin::Chosen })
+            let key = depot.import_key(&system, &text, new).await;
+            let key = key.map_err(|error| format!("--admin-key: {error}"))?;
+            (key.subject()?, if owned { Admin::There } else { Admin::Chosen })
         }
         None if owned => return Ok(Admin::There),
         None => {
-            let key = keys.create(&new).await?;
+            let key = depot.create_key(&system, new).await?;
             (key.subject, Admin::Generated(key.text))
         }
     };

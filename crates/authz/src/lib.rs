@@ -7,12 +7,12 @@
 //! Whatever is not allowed is denied, and so is whatever could not be decided.
 
 mod casbin;
-mod credentials;
+mod keys;
 mod model;
 mod policy;
 mod snapshot;
 
 pub use self::casbin::{CasbinAuthorizer, LEASE, LEASE_LIMIT};
-pub use self::credentials::{CreatedKey, KeyInfo, Keys, NewKey, TOKEN_LIFETIME};
+pub use self::keys::{Keys, TOKEN_LIFETIME};
 pub use self::model::MODEL;
 pub use self::policy::DEFAULT_POLICY;

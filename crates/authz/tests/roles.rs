@@ -58,6 +58,15 @@ const GRANTS_AND_GROUPS: &[&str] = &[
     "base.people.group.update",
     "base.people.group.remove",
 ];
+const USERS_AND_KEYS: &[&str] = &[
+    "base.people.user.create",
+    "base.people.user.list",
+    "base.people.user.update",
+    "base.people.user.remove",
+    "base.people.key.create",
+    "base.people.key.list",
+    "base.people.key.remove",
+];
 const EDITOR_MORE: &[&str] = &["mad.application.management.create", "base.people.group.list"];
 const ADMIN_MORE: &[&str] = &[
     "mad.application.management.create",
@@ -79,6 +88,7 @@ fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
         REMOVE_PARTS,
         REMOVE_APP,
         GRANTS_AND_GROUPS,
+        USERS_AND_KEYS,
         ADMIN_MORE,
     ];
     let mut owner = admin.clone();

@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{App, Id, Organization};
+use crate::domain::{App, Group, Id, Organization, User};
 use crate::error::{Error, Result};
 
 /// Decides.
@@ -70,6 +70,10 @@ pub struct Actor {
     /// The rights the credential was narrowed to; `None` for all of the subject's. Names such as
     /// `media.asset_manage` that the authorizer maps to permissions.
     pub scopes: Option<BTreeSet<String>>,
+    /// The only app that the credential is good for; `None` for all.
+    pub app: Option<Id<App>>,
+    /// The groups that the credential itself says they are in, beside those whose member the subject is.
+    pub groups: BTreeSet<Id<Group>>,
     /// How to call them.
     pub person: Person,
     /// Where the request came from, for the audit trail.
@@ -155,6 +159,13 @@ impl Subject {
         &self.0
     }
 
+    /// The user it is, if it is one that a depot keeps.
+    pub fn as_user(&self) -> Option<Id<User>> {
+        let id = Id::parse(self.0.strip_prefix("user:")?).ok()?;
+        // One spelling of an id is a subject, not any.
+        (Self::from(id) == *self).then_some(id)
+    }
+
     /// The kind.
     pub fn kind(&self) -> SubjectKind {
         match self.0.split_once(':').map(|(prefix, _)| prefix) {
@@ -163,6 +174,13 @@ impl Subject {
             Some("key") => SubjectKind::Key,
             _ => SubjectKind::Anonymous,
         }
+    }
+}
+
+/// A user by their id, which nobody else gets again; names and addresses change hands.
+impl From<Id<User>> for Subject {
+    fn from(user: Id<User>) -> Self {
+        Self(format!("user:{user}"))
     }
 }
 
@@ -194,7 +212,7 @@ impl Actor {
     pub fn new(subject: Subject) -> Self {
         let name = subject.as_str().split_once(':').map_or("", |(_, name)| name).to_owned();
         let person = Person { first_name: name, ..Person::default() };
-        Self { subject, scopes: None, person, origin: Origin::default() }
+        Self { subject, scopes: None, app: None, groups: BTreeSet::new(), person, origin: Origin::default() }
     }
 
     /// The embedding process: start-up, upkeep, tests. It may do everything; never make one from a request.
@@ -273,6 +291,20 @@ pub mod permission {
         GROUP_UPDATE = "base.people.group.update";
         /// Remove a group.
         GROUP_REMOVE = "base.people.group.remove";
+        /// Make a user.
+        USER_CREATE = "base.people.user.create";
+        /// See users.
+        USER_LIST = "base.people.user.list";
+        /// Change a user, set their password, end their sessions.
+        USER_UPDATE = "base.people.user.update";
+        /// Remove a user.
+        USER_REMOVE = "base.people.user.remove";
+        /// Make an API key.
+        KEY_CREATE = "base.people.key.create";
+        /// See API keys.
+        KEY_LIST = "base.people.key.list";
+        /// Revoke an API key.
+        KEY_REMOVE = "base.people.key.remove";
         /// Add a file or link.
         ASSET_CREATE = "mdm.global.asset.create";
         /// See one file's record and fetch its bytes.

@@ -82,6 +82,11 @@ pub enum Detail {
         /// Its unit: `bytes`, `entries`, ….
         unit: &'static str,
     },
+    /// Too often; not before this time has passed.
+    Retry {
+        /// How long to wait.
+        after: std::time::Duration,
+    },
     /// What is wrong with the credential.
     Credential(CredentialFault),
     /// The permission that was missing.
@@ -158,6 +163,13 @@ impl Error {
     pub fn too_large(limit: u64) -> Self {
         Self::new(ErrorKind::TooLarge, format!("larger than {limit} bytes"))
             .with_detail(Detail::Limit { limit, unit: "bytes" })
+    }
+
+    /// `Limited`, saying how long to wait.
+    pub fn limited(after: std::time::Duration) -> Self {
+        let seconds = after.as_millis().div_ceil(1_000);
+        Self::new(ErrorKind::Limited, format!("too many attempts, try again in {seconds} seconds"))
+            .with_detail(Detail::Retry { after })
     }
 
     /// `Forbidden`, naming the permission.

@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod query;
 pub mod records;
+pub mod secret;
 
 pub use depot::Depot;
 pub use error::{Error, ErrorKind, Result};

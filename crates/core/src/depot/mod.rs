@@ -5,6 +5,7 @@ mod assets;
 mod deliver;
 mod describe;
 mod ends;
+mod keys;
 mod measure;
 mod people;
 mod releases;
@@ -32,6 +33,7 @@ use crate::records::{Batch, Change, Claim, Key, RecordStore};
 pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use deliver::{Download, IssuedTicket};
+pub use keys::{CreatedKey, NewKey};
 pub use releases::NewRelease;
 pub use stores::{ListingChange, NewListing};
 pub use upkeep::SweepReport;
@@ -195,7 +197,12 @@ impl Depot {
         if actor.is_system() {
             return Ok(());
         }
-        self.0.authorizer.authorize(actor, permission, &target).await
+        self.0.authorizer.authorize(actor, permission, &target).await?;
+        // Asked last, so that a stranger does not learn that there is something to be forbidden.
+        if actor.app.is_some() && actor.app != target.app {
+            return Err(Error::forbidden(permission.to_owned()));
+        }
+        Ok(())
     }
 
     /// Adds to a query what the actor may see: only its apps, at `field`.
@@ -203,7 +210,16 @@ impl Depot {
         if actor.is_system() {
             return Ok(query);
         }
-        match self.0.authorizer.scope(actor, permission, query.organization).await? {
+        let scope = self.0.authorizer.scope(actor, permission, query.organization).await?;
+        let scope = match (scope, actor.app) {
+            (scope, None) => scope,
+            (Scope::All, Some(app)) => Scope::Apps([app].into()),
+            (Scope::Apps(mut apps), Some(app)) => {
+                apps.retain(|other| *other == app);
+                Scope::Apps(apps)
+            }
+        };
+        match scope {
             Scope::All => Ok(query),
             Scope::Apps(apps) => Ok(query.filter(field, Op::In(apps.into_iter().map(Value::from).collect()))),
         }

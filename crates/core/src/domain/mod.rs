@@ -9,12 +9,15 @@ mod event;
 mod grant;
 mod group;
 mod id;
+mod key;
 mod listing;
 mod organization;
 mod release;
+mod session;
 mod store;
 mod ticket;
 mod time;
+mod user;
 
 use std::fmt;
 use std::ops::Deref;
@@ -31,12 +34,15 @@ pub use event::{Event, EventFilter, NewEvent};
 pub use grant::{Grant, Role};
 pub use group::Group;
 pub use id::Id;
+pub use key::ApiKey;
 pub use listing::{Audience, Listing, Offer, Visibility};
 pub use organization::{Organization, StorageProvider};
 pub use release::Release;
+pub use session::Session;
 pub use store::Store;
 pub use ticket::Ticket;
 pub use time::Timestamp;
+pub use user::{Password, User};
 
 /// How often a record was written: 1 when created, one more per change.
 pub type Revision = u64;
@@ -72,7 +78,9 @@ pub enum Kind {
     Group,
     Grant,
     Ticket,
-    /// An API key; kept by the identity backend.
+    User,
+    Password,
+    Session,
     Key,
     /// An access token; kept by the identity backend.
     Token,
@@ -100,7 +108,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
@@ -111,6 +119,9 @@ impl Kind {
         Self::Group,
         Self::Grant,
         Self::Ticket,
+        Self::User,
+        Self::Password,
+        Self::Session,
         Self::Key,
         Self::Token,
     ];
@@ -128,6 +139,9 @@ impl Kind {
             Self::Group => "group",
             Self::Grant => "grant",
             Self::Ticket => "ticket",
+            Self::User => "user",
+            Self::Password => "password",
+            Self::Session => "session",
             Self::Key => "key",
             Self::Token => "token",
         }
@@ -177,9 +191,11 @@ impl Kind {
             Self::Group => const { &[text("name"), many("members")] },
             Self::Grant => const { &[text("subject")] },
             Self::Ticket => const { &[number("expiresAt")] },
-            Self::Key => const { &[text("organization")] },
+            Self::User => const { &[text("email"), text("username"), text("lastName")] },
+            Self::Session => const { &[text("user"), number("expiresAt")] },
+            Self::Key => const { &[text("organization"), text("owner")] },
             Self::Token => const { &[number("expiresAt"), text("key")] },
-            Self::Organization | Self::Store => const { &[] },
+            Self::Organization | Self::Store | Self::Password => const { &[] },
         }
     }
 }

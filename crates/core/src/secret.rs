@@ -1,20 +1,26 @@
-//! The texts of keys and tokens: made, read, and reduced to digests.
+//! The texts of credentials: made, read, and reduced to digests.
+//!
+//! A text made here has 190 random bits and six characters that tell a mistyped one, and a scanner's false alarm,
+//! without asking a store. Its prefix says what it is: `adk_` an API key, `ads_` a session, `adt_` an access token.
 
 use std::fmt;
 
-use appdepot_core::domain::Id;
-use appdepot_core::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::domain::Id;
+use crate::error::{Error, Result};
+
 /// What the ids of keys made here start with.
-const KEY_PREFIX: &str = "adk_";
+pub const KEY_PREFIX: &str = "adk_";
+/// What sessions start with.
+pub const SESSION_PREFIX: &str = "ads_";
 /// What access tokens start with.
 const TOKEN_PREFIX: &str = "adt_";
 /// The random characters of a secret: 32 of 62, that is 190 bits.
 const RANDOM_LENGTH: usize = 32;
-/// The characters that tell a mistyped secret, and a scanner's false alarm, without asking a store.
+/// The characters that anyone can work out.
 const CHECK_LENGTH: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -23,60 +29,72 @@ const ID_LIMIT: usize = 64;
 /// The shortest and the longest secret that an operator may choose, in bytes.
 const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 
-/// The text of a new key, `ID.SECRET`.
-pub(super) struct KeyText {
+/// A new `ID.SECRET`: a key, or a session.
+pub struct Text {
     id: String,
     secret: String,
 }
 
-/// The two parts of a key's text.
-pub(super) struct KeyTextRef<'a> {
-    pub(super) id: &'a str,
+/// The two parts of an `ID.SECRET`.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// The public part.
+    pub id: &'a str,
     secret: &'a str,
 }
 
 /// The text of an access token.
-pub(super) struct TokenText;
+pub struct TokenText;
 
 /// SHA-256 of a secret. Random secrets need no salt and no slow hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digest([u8; 32]);
+pub struct Digest([u8; 32]);
 
-impl KeyText {
-    pub(super) fn generate<K>(record: Id<K>) -> Result<Self> {
-        let id = format!("{KEY_PREFIX}{record}");
+impl Text {
+    /// A new text: the prefix, an id, a dot and a secret.
+    ///
+    /// # Errors
+    /// `Internal` without a source of randomness.
+    pub fn generate<K>(prefix: &str, id: Id<K>) -> Result<Self> {
+        let id = format!("{prefix}{id}");
         let secret = checked(&id, random()?);
         Ok(Self { id, secret })
     }
 
-    pub(super) fn parts(&self) -> KeyTextRef<'_> {
-        KeyTextRef { id: &self.id, secret: &self.secret }
+    /// The two parts.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts { id: &self.id, secret: &self.secret }
     }
 
-    pub(super) fn into_text(self) -> String {
+    /// The whole text.
+    pub fn into_text(self) -> String {
         format!("{}.{}", self.id, self.secret)
     }
 }
 
-impl<'a> KeyTextRef<'a> {
-    /// The parts of a text that can be a key.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+impl<'a> Parts<'a> {
+    /// The parts of a text that can be a key or a session.
+    pub fn read(text: &'a str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
         Self::of(id, secret)
     }
 
     /// The same, given apart.
-    pub(super) fn of(id: &'a str, secret: &'a str) -> Option<Self> {
+    pub fn of(id: &'a str, secret: &'a str) -> Option<Self> {
         let good = (1..=ID_LIMIT).contains(&id.len())
             && SECRET_LENGTHS.contains(&secret.len())
             && id.bytes().chain(secret.bytes()).all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
-            && (!id.starts_with(KEY_PREFIX) || is_checked(id, secret));
+            && (!is_own(id) || is_checked(id, secret));
         good.then_some(Self { id, secret })
     }
 
     /// The parts of a text that somebody else made up.
-    pub(super) fn foreign(text: &'a str) -> Result<Self> {
-        let own = |id: &str| id.starts_with(KEY_PREFIX) || id.starts_with(TOKEN_PREFIX);
+    ///
+    /// # Errors
+    /// `Invalid` unless it is `ID.SECRET`: an id of 1 to 64 characters of `A-Z a-z 0-9 _ -` that does not start like
+    /// one made here, and a secret of 16 to 256 of them.
+    pub fn foreign(text: &'a str) -> Result<Self> {
+        let own = |id: &str| is_own(id) || id.starts_with(TOKEN_PREFIX);
         Self::read(text).filter(|parts| !own(parts.id)).ok_or_else(|| {
             Error::invalid(
                 "key",
@@ -85,33 +103,39 @@ impl<'a> KeyTextRef<'a> {
         })
     }
 
-    pub(super) fn digest(&self) -> Digest {
+    /// The digest of the secret part.
+    pub fn digest(&self) -> Digest {
         Digest::of(self.secret)
     }
 }
 
 impl TokenText {
-    pub(super) fn generate() -> Result<String> {
+    /// A new access token.
+    ///
+    /// # Errors
+    /// `Internal` without a source of randomness.
+    pub fn generate() -> Result<String> {
         Ok(format!("{TOKEN_PREFIX}{}", checked(TOKEN_PREFIX, random()?)))
     }
 
-    /// The whole text, if it can be a token.
-    pub(super) fn read(text: &str) -> Option<&str> {
+    /// The digest of a text that can be a token.
+    pub fn read(text: &str) -> Option<Digest> {
         let secret = text.strip_prefix(TOKEN_PREFIX)?;
-        is_checked(TOKEN_PREFIX, secret).then_some(text)
+        is_checked(TOKEN_PREFIX, secret).then(|| Digest::of(text))
     }
 }
 
 impl Digest {
     /// The digest of nothing that can be presented.
-    pub(super) const NONE: Self = Self([0; 32]);
+    pub const NONE: Self = Self([0; 32]);
 
-    pub(super) fn of(secret: &str) -> Self {
+    /// The digest of a text.
+    pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
     /// Whether both are the same, in a time that does not tell how much of them is.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
@@ -147,6 +171,10 @@ impl<'de> Deserialize<'de> for Digest {
         }
         Ok(Self(bytes))
     }
+}
+
+fn is_own(id: &str) -> bool {
+    id.starts_with(KEY_PREFIX) || id.starts_with(SESSION_PREFIX)
 }
 
 fn random() -> Result<String> {
@@ -189,26 +217,26 @@ mod tests {
     fn made_texts_can_be_read() {
         for _ in 0..200 {
             let id: Id<()> = Id::generate();
-            let text = KeyText::generate(id).unwrap().into_text();
+            let text = Text::generate(KEY_PREFIX, id).unwrap().into_text();
             assert_eq!(text.len(), 28 + 1 + 38);
-            let parts = KeyTextRef::read(&text).unwrap();
+            let parts = Parts::read(&text).unwrap();
             assert_eq!(parts.id, format!("adk_{id}"));
-            assert!(KeyTextRef::foreign(&text).is_err());
+            assert!(Parts::foreign(&text).is_err());
             let token = TokenText::generate().unwrap();
             assert_eq!(token.len(), 4 + 38);
-            assert_eq!(TokenText::read(&token), Some(&*token));
+            assert_eq!(TokenText::read(&token), Some(Digest::of(&token)));
         }
     }
 
     #[test]
     fn a_mistyped_text_is_told_without_a_store() {
-        let text = KeyText::generate(Id::<()>::generate()).unwrap().into_text();
+        let text = Text::generate(KEY_PREFIX, Id::<()>::generate()).unwrap().into_text();
         let token = TokenText::generate().unwrap();
         for at in 4..text.len() {
             let mut other = text.clone().into_bytes();
             other[at] = if other[at] == b'a' { b'b' } else { b'a' };
             let other = String::from_utf8(other).unwrap();
-            assert!(KeyTextRef::read(&other).is_none(), "{at}");
+            assert!(Parts::read(&other).is_none(), "{at}");
         }
         for at in 0..token.len() {
             let mut other = token.clone().into_bytes();
@@ -240,8 +268,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_is_total(text in "(adk_|adt_)?[ -~é\u{0}]{0,80}\\.?[ -~é\u{0}]{0,80}") {
-            let _ = (KeyTextRef::read(&text), KeyTextRef::foreign(&text), TokenText::read(&text));
+        fn reading_is_total(text in "(adk_|ads_|adt_)?[ -~é\u{0}]{0,80}\\.?[ -~é\u{0}]{0,80}") {
+            let _ = (Parts::read(&text), Parts::foreign(&text), TokenText::read(&text));
         }
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use appdepot_authz::{CasbinAuthorizer, Keys, NewKey, TOKEN_LIFETIME};
+use appdepot_authz::{CasbinAuthorizer, Keys, TOKEN_LIFETIME};
 use appdepot_core::authenticate::Authenticator;
 use appdepot_core::authorize::{Actor, Authorizer, Person, Subject, Target, permission};
-use appdepot_core::domain::{Entity, Grant, Id, Kind, Organization, Timestamp};
+use appdepot_core::depot::{CreatedKey, Depot, NewKey};
+use appdepot_core::domain::{ApiKey, App, Entity, Grant, Id, Kind, Organization, Role, Stored, Timestamp};
 use appdepot_core::error::{CredentialFault, Detail};
 use appdepot_core::query::{Page, Query};
 use appdepot_core::records::{Record, RecordStore};
@@ -42,9 +43,48 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn world() -> (Arc<Records>, Keys, Id<Organization>) {
+/// A depot that makes keys, as the process itself, and who tells whom they stand for.
+struct World {
+    depot: Depot,
+    keys: Keys,
+    home: Id<Organization>,
+}
+
+impl World {
+    async fn create(&self, key: &NewKey) -> Result<CreatedKey> {
+        self.depot.create_key(&system(), key.clone()).await
+    }
+
+    async fn import(&self, text: &str, key: &NewKey) -> Result<String> {
+        Ok(self.depot.import_key(&system(), text, key.clone()).await?.value.key)
+    }
+
+    async fn list(&self, organization: Id<Organization>) -> Result<Vec<Stored<ApiKey>>> {
+        self.depot.keys(&system(), organization, None).await
+    }
+
+    async fn revoke(&self, id: &str) -> Result<()> {
+        self.depot.revoke_key(&system(), self.home, id).await
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Keys;
+    fn deref(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+fn system() -> Actor {
+    Actor::system("test")
+}
+
+fn world() -> (Arc<Records>, World, Id<Organization>) {
     let records = Records::new();
-    (records.clone(), Keys::new(records), Id::generate())
+    let authorizer = Arc::new(CasbinAuthorizer::new(records.clone()));
+    let depot = Depot::builder().records(records.clone()).authorizer(authorizer).build();
+    let home = Id::generate();
+    (records.clone(), World { depot, keys: Keys::new(records), home }, home)
 }
 
 /// The client id and secret of a key's text.
@@ -67,10 +107,10 @@ async fn a_key_stands_for_its_subject() {
     let (_, keys, home) = world();
     let person = Person { email: "ci@acme.iam.example".into(), first_name: "CI".into(), ..Person::default() };
     let key = keys.create(&NewKey { person: person.clone(), ..NewKey::new(home, "CI") }).await.unwrap();
-    assert!(key.id.starts_with("adk_"));
-    assert_eq!(key.text.split_once('.').unwrap().0, key.id);
+    assert!(key.text.starts_with("adk_"));
+    assert_eq!(parts(&key.text).0, key.key.value.key);
     let actor = keys.authenticate(&key.text).await.unwrap();
-    assert_eq!(actor, Actor { person, ..Actor::new(Subject::key(&key.id).unwrap()) });
+    assert_eq!(actor, Actor { person, ..Actor::new(Subject::key(parts(&key.text).0).unwrap()) });
     assert_eq!(actor.scopes, None);
 }
 
@@ -111,7 +151,7 @@ async fn nothing_but_the_exact_text_is_good() {
         with(id, ""),
         with("", secret),
         with(id, parts(&other.text).1),
-        with(&other.id, secret),
+        with(parts(&other.text).0, secret),
         with(&id.to_uppercase(), secret),
         with(id, &secret.to_uppercase()),
         format!("{} ", key.text),
@@ -225,7 +265,7 @@ async fn an_expired_token_of_a_good_key_is_expired_and_can_be_purged() {
     let key = keys.create(&NewKey::new(home, "key")).await.unwrap();
     let (id, secret) = parts(&key.text);
     let lasting = keys.grant(id, secret, None).await.unwrap();
-    let keys = keys.with_token_lifetime(SHORT);
+    let keys = World { keys: keys.keys.with_token_lifetime(SHORT), ..keys };
     let token = keys.grant(id, secret, None).await.unwrap();
     tokio::time::sleep(LONGER).await;
     assert_eq!(fault(keys.authenticate(&token.token).await), CredentialFault::Expired);
@@ -245,7 +285,8 @@ async fn a_revoked_key_takes_its_tokens_along_at_once() {
     let token = keys.grant(id, secret, None).await.unwrap();
     keys.authenticate(&token.token).await.unwrap();
     // By another process over the same store.
-    Keys::new(records).revoke(id).await.unwrap();
+    let elsewhere = Depot::builder().records(records).build();
+    elsewhere.revoke_key(&system(), home, id).await.unwrap();
     assert_eq!(fault(keys.authenticate(&token.token).await), CredentialFault::Bad);
     assert_eq!(fault(keys.authenticate(&key.text).await), CredentialFault::Bad);
     assert_eq!(fault(keys.grant(id, secret, None).await), CredentialFault::Bad);
@@ -254,7 +295,7 @@ async fn a_revoked_key_takes_its_tokens_along_at_once() {
     assert_eq!(keys.revoke("adk_nobody").await.unwrap_err().kind(), ErrorKind::NotFound);
     let listed = keys.list(home).await.unwrap().into_iter();
     let revoked: BTreeMap<_, _> = listed.map(|key| (key.id, key.revoked_at.is_some())).collect();
-    assert_eq!(revoked, BTreeMap::from([(key.id.clone(), true), (other.id.clone(), false)]));
+    assert_eq!(revoked, BTreeMap::from([(key.key.id, true), (other.key.id, false)]));
 }
 
 #[tokio::test]
@@ -265,7 +306,10 @@ async fn an_organization_lists_its_own_keys() {
     keys.create(&NewKey::new(away, "away")).await.unwrap();
     let listed = keys.list(home).await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((&listed[0].id, &*listed[0].name, &listed[0].subject), (&key.id, "home", &key.subject));
+    assert_eq!(
+        (listed[0].id, &*listed[0].name, listed[0].subject().unwrap()),
+        (key.key.id, "home", key.subject)
+    );
     assert!(keys.list(Id::generate()).await.unwrap().is_empty());
 }
 
@@ -344,7 +388,7 @@ async fn what_is_no_key_is_refused_at_the_door() {
         ("name", NewKey::new(home, "x".repeat(129))),
         ("person.email", NewKey { person: person("a\r\nb"), ..new.clone() }),
         ("person.email", NewKey { person: person(&"x".repeat(257)), ..new.clone() }),
-        ("scope", NewKey { scopes: Some(set(&["everything"])), ..new.clone() }),
+        ("scope", NewKey { scopes: Some(set(&["every thing"])), ..new.clone() }),
         ("expiresAt", NewKey { expires_at: past, ..new.clone() }),
     ] {
         let error = keys.create(&bad).await.unwrap_err();
@@ -366,7 +410,8 @@ async fn secrets_are_neither_stored_nor_shown() {
     let stored = everything(&records).await;
     assert_eq!(stored.len(), 3);
     let shown = format!(
-        "{stored:?} {keys:?} {key:?} {new:?} {token:?} {actor:?} {:?} {:?} {:?}",
+        "{stored:?} {:?} {key:?} {new:?} {token:?} {actor:?} {:?} {:?} {:?}",
+        keys.keys,
         keys.list(home).await.unwrap(),
         keys.authenticate(&key.text[1..]).await,
         keys.grant(id, &secret[1..], None).await,
@@ -376,7 +421,7 @@ async fn secrets_are_neither_stored_nor_shown() {
     }
     // Digests are not secrets, but nobody needs to see them either.
     let digests: Vec<_> = stored.iter().map(|record| record.body["digest"].as_str().unwrap()).collect();
-    let shown = format!("{keys:?} {key:?} {:?}", keys.list(home).await.unwrap());
+    let shown = format!("{:?} {key:?} {:?}", keys.keys, keys.list(home).await.unwrap());
     assert!(digests.iter().all(|digest| digest.len() == 64 && !shown.contains(digest)));
 }
 
@@ -404,5 +449,125 @@ async fn keys_and_tokens_are_found_by_their_kinds() {
     let stored = &everything(&records).await[1].body;
     for declared in Kind::Token.declared() {
         assert!(stored.get(declared.path).is_some(), "{}", declared.path);
+    }
+}
+
+/// A scope that nobody knows permits nothing, so a key may name it.
+#[tokio::test]
+async fn an_unknown_scope_permits_nothing() {
+    let (records, keys, home) = world();
+    let authorizer = CasbinAuthorizer::new(records.clone());
+    let key = NewKey { scopes: Some(set(&["everything"])), ..NewKey::new(home, "CI") };
+    let key = keys.create(&key).await.unwrap();
+    records.grant(home, key.subject.as_str(), "org.owner", None).await;
+    let actor = keys.authenticate(&key.text).await.unwrap();
+    let found = refusal(&authorizer, &actor, permission::ASSET_GET, Target::organization(home)).await;
+    assert_eq!(found, Some(ErrorKind::Forbidden));
+    let (id, secret) = parts(&key.text);
+    let token = keys.grant(id, secret, None).await.unwrap();
+    let actor = keys.authenticate(&token.token).await.unwrap();
+    assert_eq!(actor.scopes, Some(set(&["everything"])));
+}
+
+#[tokio::test]
+async fn a_key_is_used_at_most_once_a_minute() {
+    let (_, keys, home) = world();
+    let key = keys.create(&NewKey::new(home, "CI")).await.unwrap();
+    let before = Timestamp::now();
+    keys.authenticate(&key.text).await.unwrap();
+    let used = loop {
+        let listed = keys.list(home).await.unwrap();
+        match listed[0].last_used_at {
+            Some(used) => break (used, listed[0].revision),
+            None => tokio::task::yield_now().await,
+        }
+    };
+    assert!(used.0 >= before && used.1 == 2, "{used:?}");
+    for _ in 0..100 {
+        keys.authenticate(&key.text).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(keys.list(home).await.unwrap()[0].revision, 2);
+    // Nor does use bring a revoked key back, or keep it from being imported again.
+    let own = NewKey::new(home, "own");
+    keys.import("own.0123456789abcdef", &own).await.unwrap();
+    keys.authenticate("own.0123456789abcdef").await.unwrap();
+    while keys.list(home).await.unwrap()[1].last_used_at.is_none() {
+        tokio::task::yield_now().await;
+    }
+    keys.import("own.0123456789abcdef", &own).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_makes_keys_needs_the_permission_and_makes_none_wider() {
+    let (records, keys, home) = world();
+    let away = Id::generate();
+    records.grant(home, "user:admin", "org.admin", None).await;
+    records.grant(home, "user:editor", "org.editor", None).await;
+    records.grant(away, "user:other", "org.admin", None).await;
+    let new = NewKey::new(home, "CI");
+    let create = |actor: Actor, key: NewKey| {
+        let depot = keys.depot.clone();
+        async move { depot.create_key(&actor, key).await.map_err(|error| error.kind()) }
+    };
+    let user = common::user;
+    assert_eq!(create(user("editor"), new.clone()).await, Err(ErrorKind::Forbidden));
+    assert_eq!(create(user("other"), new.clone()).await, Err(ErrorKind::NotFound));
+    assert_eq!(create(Actor::anonymous(), new.clone()).await, Err(ErrorKind::NotFound));
+    let made = create(user("admin"), new.clone()).await.unwrap();
+    // It may do nothing by itself.
+    let actor = keys.authenticate(&made.text).await.unwrap();
+    assert_eq!(keys.depot.keys(&actor, home, None).await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    // What a credential was narrowed to, its keys are as well.
+    let bound = Actor { app: Some(Id::generate()), ..user("admin") };
+    assert_eq!(create(bound, new.clone()).await, Err(ErrorKind::Forbidden));
+    let unknown = NewKey { app: Some(Id::<App>::generate()), ..new.clone() };
+    assert_eq!(create(user("admin"), unknown).await, Err(ErrorKind::NotFound));
+    // Nobody makes a key for somebody else.
+    let owned = NewKey { owner: Some(Id::generate()), ..new.clone() };
+    assert_eq!(create(user("admin"), owned).await, Err(ErrorKind::Forbidden));
+
+    let id = &made.key.value.key;
+    for (actor, organization, expected) in [
+        (user("editor"), home, ErrorKind::Forbidden),
+        (user("other"), home, ErrorKind::NotFound),
+        (user("other"), away, ErrorKind::NotFound),
+    ] {
+        let refused = keys.depot.revoke_key(&actor, organization, id).await.unwrap_err();
+        assert_eq!(refused.kind(), expected);
+    }
+    keys.depot.revoke_key(&user("admin"), home, id).await.unwrap();
+    assert_eq!(fault(keys.authenticate(&made.text).await), CredentialFault::Bad);
+    let events =
+        keys.depot.events(&user("admin"), &appdepot_core::domain::EventFilter::of(home)).await.unwrap();
+    let actions: Vec<&str> = events.iter().map(|event| event.event.action.as_str()).collect();
+    assert_eq!(actions, ["key.create", "key.remove"]);
+}
+
+#[tokio::test]
+async fn a_key_bound_to_an_app_is_good_for_that_app_only() {
+    let (_, keys, home) = world();
+    let system = system();
+    let new = |name: &str| appdepot_core::depot::NewApp { name: name.into(), ..Default::default() };
+    let one = keys.depot.create_app(&system, home, new("One")).await.unwrap();
+    let two = keys.depot.create_app(&system, home, new("Two")).await.unwrap();
+    let key = keys.create(&NewKey { app: Some(one.id), ..NewKey::new(home, "CI") }).await.unwrap();
+    let role = Role::parse("org.admin").unwrap();
+    keys.depot.grant(&system, home, key.subject.clone(), role, None).await.unwrap();
+    let (id, secret) = parts(&key.text);
+    let token = keys.grant(id, secret, None).await.unwrap().token;
+    for text in [&key.text, &token] {
+        let actor = keys.authenticate(text).await.unwrap();
+        let listed = keys.depot.apps(&actor, Query::of::<App>(home)).await.unwrap();
+        assert_eq!(listed.items.iter().map(|app| app.id).collect::<Vec<_>>(), [one.id]);
+        keys.depot.app(&actor, home, &one.id.to_string()).await.unwrap();
+        let other = keys.depot.app(&actor, home, &two.id.to_string()).await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Forbidden);
+        assert_eq!(
+            keys.depot.create_app(&actor, home, new("Three")).await.unwrap_err().kind(),
+            ErrorKind::Forbidden
+        );
+        assert_eq!(keys.depot.keys(&actor, home, None).await.unwrap_err().kind(), ErrorKind::Forbidden);
     }
 }

@@ -1,0 +1,264 @@
+//! API keys: made, listed, revoked. Whom one stands for is told by an authenticator.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::authorize::{Actor, Person, Subject, Target, permission};
+use crate::domain::{
+    ApiKey, App, Id, NewEvent, Organization, Stored, Timestamp, User, check_optional_text, check_text,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{Field, Op, Query, Sort};
+use crate::records::Batch;
+use crate::secret::{KEY_PREFIX, Parts, Text};
+
+use super::{Depot, retry};
+
+/// Keys have to be found before their organization is known, so all are kept in the root.
+const HOME: Id<Organization> = Id::NIL;
+
+/// What a key should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Whose it is.
+    pub organization: Id<Organization>,
+    /// The user it stands for. Without one it stands for itself, and permits nothing until its subject is given
+    /// roles.
+    pub owner: Option<Id<User>>,
+    /// The only app it is good for; `None` for all.
+    pub app: Option<Id<App>>,
+    /// What people call it.
+    pub name: String,
+    /// The scopes it is narrowed to; `None` for all its subject's rights. One that the authorizer does not know
+    /// permits nothing.
+    pub scopes: Option<BTreeSet<String>>,
+    /// How to call whoever uses it, when it stands for itself.
+    pub person: Person,
+    /// Until when it is good; `None` for ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A freshly made key. The only time its text is seen.
+#[derive(Clone, PartialEq)]
+pub struct CreatedKey {
+    /// The key itself, `ID.SECRET`.
+    pub text: String,
+    /// Whom it stands for; what to give roles to.
+    pub subject: Subject,
+    /// What was kept.
+    pub key: Stored<ApiKey>,
+}
+
+impl NewKey {
+    /// A key that stands for itself and is good for ever.
+    pub fn new(organization: Id<Organization>, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let person = Person { first_name: name.clone(), ..Person::default() };
+        Self { organization, owner: None, app: None, name, scopes: None, person, expires_at: None }
+    }
+}
+
+impl Depot {
+    /// Makes a key.
+    ///
+    /// # Behavior
+    /// - Nobody makes a key that may do more than they: one that stands for a user is made by that user only, and
+    ///   is no wider than the credential it is made with; one that stands for itself may do nothing until it is
+    ///   given roles.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty or overlong name or person, control characters in them, malformed scopes, or an
+    /// expiry that is past; `Forbidden` for a wider key; `NotFound(app)`.
+    pub async fn create_key(&self, actor: &Actor, key: NewKey) -> Result<CreatedKey> {
+        self.check_key(actor, &key).await?;
+        let id = Id::generate();
+        let text = Text::generate(KEY_PREFIX, id)?;
+        let key = self.insert_key(actor, id, &text.parts(), key).await?;
+        Ok(CreatedKey { subject: key.subject()?, text: text.into_text(), key })
+    }
+
+    /// Takes in a key that an operator made up.
+    ///
+    /// # Behavior
+    /// - Repeating it with the same values changes nothing, so a server can do it at every start.
+    ///
+    /// # Errors
+    /// `Invalid` with the field `key` for a text that [`Parts::foreign`] refuses, and whatever
+    /// [`Depot::create_key`] refuses; `Conflict` when the id is there with any other value, or was revoked.
+    pub async fn import_key(&self, actor: &Actor, text: &str, key: NewKey) -> Result<Stored<ApiKey>> {
+        let parts = Parts::foreign(text)?;
+        self.check_key(actor, &key).await?;
+        let expected = value(&parts, key.clone());
+        for attempt in 1.. {
+            if let Some(found) = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, parts.id).await? {
+                let unused = ApiKey { last_used_at: None, ..found.value.clone() };
+                return if unused == expected { Ok(found) } else { Err(Error::taken(ApiKey::SPACE)) };
+            }
+            match self.insert_key(actor, Id::generate(), &parts, key.clone()).await {
+                // Another process may have imported the same key just now.
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < 4 => {}
+                other => return other,
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
+    /// The keys of an organization, revoked ones included, oldest first; or only a user's own, which they may
+    /// always see.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn keys(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        owner: Option<Id<User>>,
+    ) -> Result<Vec<Stored<ApiKey>>> {
+        if owner.is_none() || owner != actor.subject.as_user() {
+            self.authorize(actor, permission::KEY_LIST, Target::organization(organization)).await?;
+        }
+        let mut query = Query::of::<ApiKey>(HOME)
+            .filter(Field::parse("organization")?, Op::Eq(organization.into()))
+            .sort(Sort::ascending(Field::Id));
+        if let Some(owner) = owner {
+            query = query.filter(Field::parse("owner")?, Op::Eq(owner.into()));
+        }
+        self.list_all(query).await
+    }
+
+    /// Makes a key, and every access token made from it, bad at once and for ever. A user may revoke their own.
+    ///
+    /// # Behavior
+    /// - Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for a public id that no key of this organization has.
+    pub async fn revoke_key(&self, actor: &Actor, organization: Id<Organization>, id: &str) -> Result<()> {
+        for attempt in 1.. {
+            let found = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, id).await?;
+            let found = found.filter(|key| key.value.organization == organization);
+            let own = found
+                .as_ref()
+                .is_some_and(|key| key.owner.is_some_and(|owner| actor.subject == owner.into()));
+            if !own {
+                self.authorize(actor, permission::KEY_REMOVE, Target::organization(organization)).await?;
+            }
+            let found = found.ok_or_else(|| Error::not_found("key"))?;
+            if found.revoked_at.is_some() {
+                return Ok(());
+            }
+            let now = self.now();
+            let revoked = found.changed(ApiKey { revoked_at: Some(now), ..found.value.clone() }, now);
+            let mut batch = Batch::new();
+            batch.update(&revoked)?;
+            batch.events.push(self.key_event(actor, "key.remove", &revoked));
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => {}
+                other => return other,
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
+    async fn check_key(&self, actor: &Actor, key: &NewKey) -> Result<()> {
+        /// The most scopes of one key.
+        const SCOPES: usize = 64;
+        let target = Target { organization: key.organization, app: key.app };
+        match key.owner {
+            None => self.authorize(actor, permission::KEY_CREATE, target).await?,
+            Some(owner) => {
+                let own = actor.is_system() || actor.subject == owner.into();
+                if !own || self.find::<User>(key.organization, owner).await?.is_none() {
+                    return Err(Error::forbidden(permission::KEY_CREATE));
+                }
+            }
+        }
+        let narrower = match (&actor.scopes, &key.scopes) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(new)) => new.is_subset(own),
+        };
+        if !narrower || (actor.app.is_some() && actor.app != key.app) {
+            return Err(Error::forbidden(permission::KEY_CREATE));
+        }
+        if let Some(app) = key.app {
+            self.load::<App>(key.organization, app).await?;
+        }
+        check_text("name", &key.name, 128)?;
+        check_line("name", &key.name)?;
+        let person = &key.person;
+        for (field, text) in [
+            ("person.email", &person.email),
+            ("person.firstName", &person.first_name),
+            ("person.lastName", &person.last_name),
+        ] {
+            check_optional_text(field, text, 256)?;
+            check_line(field, text)?;
+        }
+        if key.expires_at.is_some_and(|expires_at| expires_at <= self.now()) {
+            return Err(Error::invalid("expiresAt", "is past"));
+        }
+        if key
+            .scopes
+            .as_ref()
+            .is_some_and(|scopes| scopes.len() > SCOPES || !scopes.iter().all(|s| is_scope(s)))
+        {
+            return Err(Error::invalid(
+                "scope",
+                format!("at most {SCOPES}, each 1 to 128 visible characters"),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn insert_key(
+        &self,
+        actor: &Actor,
+        id: Id<ApiKey>,
+        parts: &Parts<'_>,
+        key: NewKey,
+    ) -> Result<Stored<ApiKey>> {
+        let stored = Stored { id, ..Stored::new(HOME, value(parts, key), self.now()) };
+        let mut batch = Batch::new();
+        batch.insert(&stored)?;
+        batch.events.push(self.key_event(actor, "key.create", &stored));
+        self.commit(batch).await?;
+        Ok(stored)
+    }
+
+    /// An event in the organization whose key it is, not in the root, where the key lies.
+    fn key_event(&self, actor: &Actor, action: &str, key: &Stored<ApiKey>) -> NewEvent {
+        NewEvent { organization: key.value.organization, ..self.event(actor, action, key) }
+    }
+}
+
+fn value(parts: &Parts<'_>, key: NewKey) -> ApiKey {
+    ApiKey {
+        key: parts.id.to_owned(),
+        digest: parts.digest(),
+        organization: key.organization,
+        owner: key.owner,
+        app: key.app,
+        name: key.name,
+        scopes: key.scopes,
+        person: key.person,
+        expires_at: key.expires_at,
+        revoked_at: None,
+        last_used_at: None,
+    }
+}
+
+/// RFC 6749 §3.3.
+fn is_scope(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic() && c != b'"' && c != b'\\')
+}
+
+fn check_line(field: &'static str, text: &str) -> Result<()> {
+    if text.chars().any(char::is_control) { Err(Error::invalid(field, "control characters")) } else { Ok(()) }
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.key.value.key).finish_non_exhaustive()
+    }
+}
