@@ -71,6 +71,11 @@ const EDITOR_MORE: &[&str] = &["mad.application.management.create", "base.people
 const ADMIN_MORE: &[&str] = &[
     "mad.application.management.create",
     "mad.store.management.create",
+    "mad.store.management.update",
+    "mad.store.authPolicy.create",
+    "mad.store.authPolicy.list",
+    "mad.store.authPolicy.update",
+    "mad.store.authPolicy.remove",
     "base.organization.management.update",
     "base.organization.event.list",
 ];
@@ -163,6 +168,7 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
                 "base.people.organizationCollaborator.list",
                 "mad.store.management.create",
                 "mad.store.management.get",
+                "mad.store.management.update",
             ],
         ),
         ("appm:subscribe", MEMBER.to_vec()),

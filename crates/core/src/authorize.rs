@@ -337,6 +337,16 @@ pub mod permission {
         STORE_CREATE = "mad.store.management.create";
         /// See a shop window.
         STORE_GET = "mad.store.management.get";
+        /// Change a shop window and how people sign in to it.
+        STORE_UPDATE = "mad.store.management.update";
+        /// Make a way to sign in.
+        AUTH_POLICY_CREATE = "mad.store.authPolicy.create";
+        /// See the ways to sign in, and who is approved.
+        AUTH_POLICY_LIST = "mad.store.authPolicy.list";
+        /// Change a way to sign in.
+        AUTH_POLICY_UPDATE = "mad.store.authPolicy.update";
+        /// Remove a way to sign in.
+        AUTH_POLICY_REMOVE = "mad.store.authPolicy.remove";
         /// Put an app into a shop window.
         LISTING_CREATE = "mad.store.publishedApplication.create";
         /// See what is in a shop window, whatever the audience.

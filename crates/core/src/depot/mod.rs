@@ -2,6 +2,7 @@
 
 mod apps;
 mod assets;
+mod auth_policies;
 mod deliver;
 mod describe;
 mod ends;
@@ -32,10 +33,12 @@ use crate::records::{Batch, Change, Claim, Key, RecordStore};
 
 pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
+pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
 pub use deliver::{Download, IssuedTicket};
 pub use keys::{CreatedKey, NewKey};
+pub use people::GroupChange;
 pub use releases::NewRelease;
-pub use stores::{ListingChange, NewListing};
+pub use stores::{Entrance, ListingChange, NewListing, StoreChange};
 pub use upkeep::SweepReport;
 
 /// Takes files in, learns what they are, keeps them, walks releases through their lifecycle and hands them out.
@@ -384,6 +387,47 @@ impl Batch {
             id: stored.id.cast(),
             revision: stored.revision,
         });
+    }
+}
+
+/// A change of a list whose members differ: replaced, then added to and taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetChange<T> {
+    /// What it is instead; `None` leaves it.
+    pub replace: Option<Vec<T>>,
+    /// What comes in, unless it is there.
+    pub add: Vec<T>,
+    /// What goes out, if it is there.
+    pub remove: Vec<T>,
+}
+
+impl<T> Default for SetChange<T> {
+    fn default() -> Self {
+        Self { replace: None, add: Vec::new(), remove: Vec::new() }
+    }
+}
+
+impl<T: Clone + PartialEq> SetChange<T> {
+    /// These members and no others.
+    pub fn to(members: Vec<T>) -> Self {
+        Self { replace: Some(members), ..Self::default() }
+    }
+
+    /// Everything that may be new.
+    fn added(&self) -> impl Iterator<Item = &T> {
+        self.replace.iter().flatten().chain(&self.add)
+    }
+
+    fn apply(&self, members: &mut Vec<T>) {
+        if self.replace.is_some() {
+            members.clear();
+        }
+        for new in self.added() {
+            if !members.contains(new) {
+                members.push(new.clone());
+            }
+        }
+        members.retain(|member| !self.remove.contains(member));
     }
 }
 

@@ -2,14 +2,22 @@
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Event, EventFilter, Grant, Group, Id, Organization, Role, Stored, check_optional_text, check_slug,
-    check_text,
+    App, Event, EventFilter, Grant, Group, Id, Listing, Organization, Revision, Role, Stored,
+    check_optional_text, check_slug, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
 use super::Depot;
+
+/// What to change of a group; `None` leaves as is.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct GroupChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+}
 
 impl Depot {
     /// Makes an organization.
@@ -64,6 +72,75 @@ impl Depot {
     pub async fn groups(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Group>>> {
         self.authorize(actor, permission::GROUP_LIST, Target::organization(query.organization)).await?;
         self.list(&query).await
+    }
+
+    /// A group, by its id in either spelling or by its name.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn group(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        reference: &str,
+    ) -> Result<Stored<Group>> {
+        self.authorize(actor, permission::GROUP_LIST, Target::organization(organization)).await?;
+        self.resolve(organization, "name", reference).await
+    }
+
+    /// Changes what a group is called. With an `expected` revision, only if that is the stored one.
+    ///
+    /// # Errors
+    /// `Invalid`; `Conflict(Stale)`; `Conflict(Taken)` for a used name.
+    pub async fn update_group(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Group>,
+        expected: Option<Revision>,
+        change: GroupChange,
+    ) -> Result<Stored<Group>> {
+        self.authorize(actor, permission::GROUP_UPDATE, Target::organization(organization)).await?;
+        let stored = self.load(organization, id).await?;
+        self.update(actor, "group.update", stored, expected, |group: &mut Group| {
+            if let Some(name) = &change.name {
+                check_text("name", name, 128)?;
+                group.name.clone_from(name);
+            }
+            if let Some(description) = &change.description {
+                check_optional_text("description", description, 1_000)?;
+                group.description.clone_from(description);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a group, first from every audience. An audience that was of this group alone is nobody then.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn remove_group(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Group>,
+    ) -> Result<()> {
+        self.authorize(actor, permission::GROUP_REMOVE, Target::organization(organization)).await?;
+        let stored: Stored<Group> = self.load(organization, id).await?;
+        let named =
+            Query::of::<Listing>(organization).filter(Field::parse("audience.groups")?, Op::Eq(id.into()));
+        for listing in self.list_all::<Listing>(named).await? {
+            self.update(actor, "listing.update", listing, None, |listing: &mut Listing| {
+                listing.audience.groups.retain(|group| *group != id.to_string());
+                Ok(())
+            })
+            .await?;
+        }
+        let mut batch = Batch::new();
+        batch.delete(&stored);
+        batch.events.push(self.event(actor, "group.remove", &stored));
+        self.commit(batch).await
     }
 
     /// Adds and removes members of a group.

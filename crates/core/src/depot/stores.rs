@@ -2,14 +2,14 @@
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, Group, Id, Listing, Organization, Revision, Store, Stored, Visibility, check_slug,
-    check_text, slugify,
+    App, Audience, AuthPolicy, Group, Id, Listing, Organization, Revision, Store, Stored, Visibility,
+    check_optional_text, check_slug, check_text, slugify,
 };
-use crate::error::{Error, Result};
-use crate::query::{Field, Op, Page, Query, Value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{Field, Op, Page, Query, Sort, Value};
 use crate::records::Batch;
 
-use super::{Depot, on_app, retry};
+use super::{Depot, SetChange, on_app, retry};
 
 /// An app that comes into a store.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,29 @@ pub struct ListingChange {
     pub slug: Option<String>,
     pub visibility: Option<Visibility>,
     pub audience: Option<Audience>,
+    /// Whether everyone who may use the store is in the audience.
+    pub everyone: Option<bool>,
+    /// The groups of the audience; they count when not everyone is in it.
+    pub groups: SetChange<Id<Group>>,
+    pub policies: SetChange<Id<AuthPolicy>>,
+}
+
+/// What to change of a store; `None` leaves as is.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct StoreChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub policies: SetChange<Id<AuthPolicy>>,
+}
+
+/// The way into a store.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// Which store.
+    pub store: Stored<Store>,
+    /// How to sign in to it.
+    pub policies: Vec<Stored<AuthPolicy>>,
 }
 
 impl Depot {
@@ -51,7 +74,13 @@ impl Depot {
         check_text("name", name, 128)?;
         let slug = slug.map_or_else(|| slugify(name), str::to_owned);
         check_slug(&slug)?;
-        let store = Store { name: name.to_owned(), slug };
+        let store = Store {
+            name: name.to_owned(),
+            slug,
+            description: String::new(),
+            icon: None,
+            policies: Vec::new(),
+        };
         self.insert(actor, "store.create", Stored::new(organization, store, self.now())).await
     }
 
@@ -67,6 +96,80 @@ impl Depot {
     ) -> Result<Stored<Store>> {
         self.authorize(actor, permission::STORE_GET, Target::organization(organization)).await?;
         self.resolve(organization, "slug", reference).await
+    }
+
+    /// The store of an organization that has one: its first. Opened by whoever asks first, if they may.
+    ///
+    /// # Errors
+    /// `NotFound(store)` when there is none and the actor may not open one.
+    pub async fn main_store(&self, actor: &Actor, organization: Id<Organization>) -> Result<Stored<Store>> {
+        /// What a store is called before anyone says.
+        const NAME: &str = "App Store";
+        self.authorize(actor, permission::STORE_GET, Target::organization(organization)).await?;
+        if let Some(found) = self.first_store(organization).await? {
+            return Ok(found);
+        }
+        match self.create_store(actor, organization, NAME, None).await {
+            Err(error) if error.is_taken("slug") => {
+                self.first_store(organization).await?.ok_or_else(|| Error::not_found("store"))
+            }
+            Err(error) if error.kind() == ErrorKind::Forbidden => Err(Error::not_found("store")),
+            made => made,
+        }
+    }
+
+    /// What everyone may know of an organization's [`Depot::main_store`]: what it is called, and how to sign in.
+    ///
+    /// # Errors
+    /// `NotFound`, for an unknown organization too.
+    pub async fn entrance(&self, organization: &str) -> Result<Entrance> {
+        let missing = || Error::not_found("store");
+        let organization: Stored<Organization> =
+            self.resolve(Id::NIL, "slug", organization).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => missing(),
+                _ => error,
+            })?;
+        let store = self.first_store(organization.id).await?.ok_or_else(missing)?;
+        let mut policies = Vec::new();
+        for id in &store.policies {
+            policies.extend(self.find(organization.id, *id).await?);
+        }
+        Ok(Entrance { store, policies })
+    }
+
+    async fn first_store(&self, organization: Id<Organization>) -> Result<Option<Stored<Store>>> {
+        let oldest = Query::of::<Store>(organization).sort(Sort::ascending(Field::Id)).limit(1);
+        Ok(self.list(&oldest).await?.items.into_iter().next())
+    }
+
+    /// Changes a store. With an `expected` revision, only if that is the stored one.
+    ///
+    /// # Errors
+    /// `Conflict(Stale)`; `NotFound(auth policy)`; `Invalid` for bad attributes.
+    pub async fn update_store(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Store>,
+        expected: Option<Revision>,
+        change: StoreChange,
+    ) -> Result<Stored<Store>> {
+        self.authorize(actor, permission::STORE_UPDATE, Target::organization(organization)).await?;
+        let stored: Stored<Store> = self.load(organization, id).await?;
+        self.check_auth_policies(organization, &change.policies).await?;
+        self.update(actor, "store.update", stored, expected, |store| {
+            if let Some(name) = &change.name {
+                check_text("name", name, 128)?;
+                store.name.clone_from(name);
+            }
+            if let Some(description) = &change.description {
+                check_optional_text("description", description, 1_000)?;
+                store.description.clone_from(description);
+            }
+            change.policies.apply(&mut store.policies);
+            check_count("policies", store.policies.len())
+        })
+        .await
     }
 
     /// Puts an app into a store.
@@ -94,6 +197,7 @@ impl Depot {
                 slug,
                 visibility: new.visibility,
                 audience: new.audience.clone(),
+                policies: Vec::new(),
                 offers: self.offers(organization, app.id, None).await?,
             };
             let stored = Stored::new(organization, listing, self.now());
@@ -125,23 +229,60 @@ impl Depot {
     ) -> Result<Stored<Listing>> {
         let stored: Stored<Listing> = self.load(organization, id).await?;
         self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, stored.app)).await?;
+        self.change_listing(actor, stored, expected, &change).await
+    }
+
+    /// Changes how an app is listed in a store. What is not in the store yet is put there first: for everyone, and
+    /// not shown.
+    ///
+    /// # Errors
+    /// As [`Depot::create_listing`] and [`Depot::update_listing`].
+    pub async fn list_app(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        store: Id<Store>,
+        app: Id<App>,
+        change: ListingChange,
+    ) -> Result<Stored<Listing>> {
+        let claim = format!("{store}/{app}");
+        let stored = match self.find_claimed(organization, "app", &claim).await? {
+            Some(stored) => stored,
+            None => {
+                let new = NewListing {
+                    store,
+                    app,
+                    slug: None,
+                    visibility: Visibility::Inactive,
+                    audience: Audience::everyone(),
+                };
+                match self.create_listing(actor, organization, new).await {
+                    Err(error) if error.is_taken("app") => {
+                        let found = self.find_claimed(organization, "app", &claim).await?;
+                        found.ok_or_else(|| Error::not_found("listing"))?
+                    }
+                    made => made?,
+                }
+            }
+        };
+        self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, app)).await?;
+        self.change_listing(actor, stored, None, &change).await
+    }
+
+    async fn change_listing(
+        &self,
+        actor: &Actor,
+        stored: Stored<Listing>,
+        expected: Option<Revision>,
+        change: &ListingChange,
+    ) -> Result<Stored<Listing>> {
+        let organization = stored.organization;
         if let Some(audience) = &change.audience {
             self.check_audience(organization, audience).await?;
         }
-        self.update(actor, "listing.update", stored, expected, |listing| {
-            if let Some(slug) = &change.slug {
-                check_slug(slug)?;
-                listing.slug.clone_from(slug);
-            }
-            if let Some(visibility) = change.visibility {
-                listing.visibility = visibility;
-            }
-            if let Some(audience) = &change.audience {
-                listing.audience = audience.clone();
-            }
-            Ok(())
-        })
-        .await
+        self.check_audience(organization, &Audience::any_of(change.groups.added().copied())).await?;
+        self.check_auth_policies(organization, &change.policies).await?;
+        self.update(actor, "listing.update", stored, expected, |listing| change.apply(listing)).await
     }
 
     /// Takes an app out of a store.
@@ -207,15 +348,43 @@ impl Depot {
     }
 
     async fn check_audience(&self, organization: Id<Organization>, audience: &Audience) -> Result<()> {
-        /// The most groups one listing may name.
-        const GROUPS: usize = 100;
-        if audience.groups.len() > GROUPS {
-            return Err(Error::invalid("audience", format!("more than {GROUPS} groups")));
-        }
+        check_count("audience", audience.groups.len())?;
         for group in audience.groups.iter().filter(|group| *group != Audience::EVERYONE) {
             let id = Id::parse(group).map_err(|_| Error::not_found("group"))?;
             self.load::<Group>(organization, id).await?;
         }
         Ok(())
     }
+}
+
+impl ListingChange {
+    fn apply(&self, listing: &mut Listing) -> Result<()> {
+        if let Some(slug) = &self.slug {
+            check_slug(slug)?;
+            listing.slug.clone_from(slug);
+        }
+        if let Some(visibility) = self.visibility {
+            listing.visibility = visibility;
+        }
+        if let Some(audience) = &self.audience {
+            listing.audience = audience.clone();
+        }
+        let everyone = self.everyone.unwrap_or_else(|| listing.audience.has_everyone());
+        let mut groups = listing.audience.any();
+        self.groups.apply(&mut groups);
+        listing.audience = Audience::any_of(groups);
+        if everyone {
+            listing.audience.groups.insert(0, Audience::EVERYONE.to_owned());
+        }
+        self.policies.apply(&mut listing.policies);
+        check_count("audience", listing.audience.groups.len())?;
+        check_count("policies", listing.policies.len())
+    }
+}
+
+/// Bounds the groups or auth policies that one store or listing names.
+pub(super) fn check_count(field: &'static str, count: usize) -> Result<()> {
+    /// The most of them.
+    const MOST: usize = 100;
+    if count > MOST { Err(Error::invalid(field, format!("more than {MOST}"))) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{App, Asset, Entity, Group, Id, Kind, Release, Store, Timestamp};
+use super::{App, Asset, AuthPolicy, Entity, Group, Id, Kind, Release, Store, Timestamp};
 use crate::inspect::Platform;
 use crate::records::Claim;
 
@@ -20,6 +20,9 @@ pub struct Listing {
     pub visibility: Visibility,
     /// For whom.
     pub audience: Audience,
+    /// Only for those who signed in by one of these; by any when there are none.
+    #[serde(default)]
+    pub policies: Vec<Id<AuthPolicy>>,
     /// What can be installed now: at most one published release per platform. Written by the lifecycle step that
     /// publishes or withdraws, in the same commit.
     #[serde(default)]
@@ -54,6 +57,16 @@ impl Audience {
     /// Everyone who may use the store.
     pub fn everyone() -> Self {
         Self { groups: vec![Self::EVERYONE.to_owned()] }
+    }
+
+    /// Whether everyone who may use the store is included.
+    pub fn has_everyone(&self) -> bool {
+        self.groups.iter().any(|group| group == Self::EVERYONE)
+    }
+
+    /// The groups it names. They narrow it only while it does not include everyone.
+    pub fn any(&self) -> Vec<Id<Group>> {
+        self.groups.iter().filter_map(|group| Id::parse(group).ok()).collect()
     }
 
     /// The members of any of these groups; nobody when there are none.

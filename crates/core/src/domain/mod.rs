@@ -5,6 +5,7 @@
 
 mod app;
 mod asset;
+mod auth_policy;
 mod event;
 mod grant;
 mod group;
@@ -30,6 +31,7 @@ use crate::records::{Batch, Claim, Record};
 
 pub use app::{App, LifecycleName};
 pub use asset::{Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Location, Reference};
+pub use auth_policy::{AuthMethod, AuthPolicy};
 pub use event::{Event, EventFilter, NewEvent};
 pub use grant::{Grant, Role};
 pub use group::Group;
@@ -75,6 +77,7 @@ pub enum Kind {
     Release,
     Store,
     Listing,
+    AuthPolicy,
     Group,
     Grant,
     Ticket,
@@ -108,7 +111,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
@@ -116,6 +119,7 @@ impl Kind {
         Self::Release,
         Self::Store,
         Self::Listing,
+        Self::AuthPolicy,
         Self::Group,
         Self::Grant,
         Self::Ticket,
@@ -136,6 +140,7 @@ impl Kind {
             Self::Release => "release",
             Self::Store => "store",
             Self::Listing => "listing",
+            Self::AuthPolicy => "authpolicy",
             Self::Group => "group",
             Self::Grant => "grant",
             Self::Ticket => "ticket",
@@ -188,6 +193,7 @@ impl Kind {
             Self::Listing => {
                 const { &[text("store"), text("app"), text("visibility"), text("name"), many("audience.groups")] }
             }
+            Self::AuthPolicy => const { &[text("name")] },
             Self::Group => const { &[text("name"), many("members")] },
             Self::Grant => const { &[text("subject")] },
             Self::Ticket => const { &[number("expiresAt")] },

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Kind};
+use super::{Asset, AuthPolicy, Entity, Id, Kind};
 use crate::records::Claim;
 
 /// A shop window.
@@ -11,6 +11,15 @@ pub struct Store {
     pub name: String,
     /// Its address in URLs; unique in the organization.
     pub slug: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Its picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon: Option<Id<Asset>>,
+    /// How people sign in to it; nobody can when there are none.
+    #[serde(default)]
+    pub policies: Vec<Id<AuthPolicy>>,
 }
 
 impl Entity for Store {
