@@ -10,7 +10,7 @@ use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::Origin;
 use crate::domain::{EventFilter, Extra, Id, Kind, NewEvent, Organization, Timestamp};
 use crate::error::Detail;
-use crate::query::{Field, Op, Page, Paging, Pattern, Query, Sort, Value};
+use crate::query::{Condition, Field, Op, Page, Paging, Pattern, Query, Sort, Value};
 use crate::records::{Batch, Change, Claim, Key, Record, RecordStore};
 use crate::{ErrorKind, Result};
 
@@ -489,6 +489,24 @@ async fn clauses_select_as_documented(store: Store) -> Outcome {
         .filter(Field::parse("tags")?, Op::Eq("x".into()))
         .filter(Field::parse("n")?, Op::Eq(number(1.0)));
     same("conjunction", &names(&store.list(&both).await?), &vec!["alpha".to_owned()])?;
+    let alternatives =
+        [("name", Op::Contains("BETA".to_owned())), ("n", Op::Eq(number(1.0))), ("absent", Op::Exists)]
+            .into_iter()
+            .map(|(path, op)| Ok(Condition::new(Field::parse(path)?, op)))
+            .collect::<Result<Vec<_>>>()?;
+    let either = query(tenant).any_of(alternatives).sort(Sort::ascending(Field::CreatedAt)).counted();
+    let page = store.list(&either).await?;
+    same("disjunction", &names(&page), &vec!["alpha".to_owned(), "Beta".to_owned()])?;
+    same("disjunction: total", &page.total, &Some(2))?;
+    let narrowed = either.clone().filter(Field::parse("flag")?, Op::Eq(false.into()));
+    same("a disjunction among others", &names(&store.list(&narrowed).await?), &vec!["Beta".to_owned()])?;
+    let expression = Condition::new(Field::parse("name")?, Op::Matches(Pattern::parse("^gam")?));
+    let mixed =
+        query(tenant).any_of([expression, Condition::new(Field::CreatedAt, Op::Eq(time(0)))]).counted();
+    let page = store.list(&mixed.sort(Sort::ascending(Field::CreatedAt)).limit(1)).await?;
+    same("a disjunction with an expression", &names(&page), &vec!["alpha".to_owned()])?;
+    same("a disjunction with an expression: total", &page.total, &Some(2))?;
+    same("no alternative", &store.list(&query(tenant).any_of([])).await?.items.len(), &0)?;
     let by_time = query(tenant).filter(Field::CreatedAt, Op::Range(include(time(3)), Bound::Unbounded));
     same("column", &store.list(&by_time).await?.items.len(), &2)?;
     let revisions = query(tenant).filter(Field::Revision, Op::Eq(number(1.0)));
@@ -527,7 +545,7 @@ async fn large_queries_are_refused(store: Store) -> Outcome {
     refused("limit", store.list(&query(tenant).limit(u32::MAX)).await, ErrorKind::Invalid)?;
     refused("skip", store.list(&query(tenant).skip(u64::MAX)).await, ErrorKind::Invalid)?;
     let mut wide = query(tenant);
-    for _ in 0..=crate::query::CLAUSE_LIMIT {
+    for _ in 0..=crate::query::CONDITION_LIMIT {
         wide = wide.filter(Field::Id, Op::Exists);
     }
     refused("clauses", store.list(&wide).await, ErrorKind::Invalid)

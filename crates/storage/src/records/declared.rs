@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::commit::TEXT_LIMIT;
 use super::dialect::Dialect;
+use super::members;
 use super::place::Place;
 
 /// How this field of this kind is declared.
@@ -16,8 +17,9 @@ pub(super) fn find(kind: Kind, path: &Path) -> Option<Declared> {
     kind.declared().iter().copied().find(|declared| declared.path == spelled)
 }
 
-/// The statements that make every declared field's index, and on PostgreSQL its statistics. Each does nothing
-/// when it has been run before: a name ends in a digest of the definition, so a changed definition is a new index.
+/// The statements that make every declared field's index, and on PostgreSQL its statistics. They may be run again:
+/// the name of an index ends in a digest of its definition, so a changed definition is a new index; what
+/// [`members`] keeps is made anew.
 ///
 /// # Errors
 /// `Internal` when a declared path is none.
@@ -34,37 +36,19 @@ pub(super) fn statements(dialect: Dialect) -> Result<Vec<String>> {
 }
 
 fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &mut Vec<String>) {
-    let word = kind.as_str();
-    let name = |path: &str, definition: &str| {
-        let digest = super::cursor::digest(definition.as_bytes());
-        let readable = path.replace(['.', '-'], "_").to_ascii_lowercase();
-        format!("declared_{word}_{readable:.32}_{digest:.8}")
-    };
     if declared.holds == Holds::Many {
-        match dialect {
-            // SQLite has no index over the members of an array; the organization's records of the kind are read.
-            #[cfg(feature = "sqlite")]
-            Dialect::Sqlite => {}
-            // One for all paths that start alike.
-            #[cfg(feature = "postgres")]
-            Dialect::Postgres => {
-                let first = path.names().first().map_or("", String::as_str);
-                let definition = format!(
-                    "ON records USING gin ((body -> '{first}') jsonb_path_ops) WHERE kind = '{word}'"
-                );
-                let statement =
-                    format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(first, &definition));
-                if !into.contains(&statement) {
-                    into.push(statement);
-                }
+        for statement in members::statements(dialect, kind, path) {
+            if !into.contains(&statement) {
+                into.push(statement);
             }
         }
         return;
     }
+    let word = kind.as_str();
     let columns = Place::declared(dialect, path).sort_columns();
     let list: Vec<&str> = columns.iter().map(super::dialect::Fragment::as_sql).collect();
     let definition = format!("ON records (organization, {}, id) WHERE kind = '{word}'", list.join(", "));
-    into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(declared.path, &definition)));
+    into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(kind, declared.path, &definition)));
     match dialect {
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => {}
@@ -74,10 +58,17 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
             let definition = format!("ON kind, {} FROM records", list.join(", "));
             into.push(format!(
                 "CREATE STATISTICS IF NOT EXISTS {}_s {definition}",
-                name(declared.path, &definition)
+                name(kind, declared.path, &definition)
             ));
         }
     }
+}
+
+/// What an index of this kind with this definition is called.
+pub(super) fn name(kind: Kind, path: &str, definition: &str) -> String {
+    let digest = super::cursor::digest(definition.as_bytes());
+    let readable = path.replace(['.', '-'], "_").to_ascii_lowercase();
+    format!("declared_{}_{readable:.32}_{digest:.8}", kind.as_str())
 }
 
 /// Checks that the declared fields of a record hold what they are declared to hold, so far as indexes and filters
@@ -110,7 +101,17 @@ mod tests {
     fn names_are_distinct_and_short_enough() {
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             let statements = statements(dialect).unwrap();
-            let mut names: Vec<&str> = statements.iter().map(|s| s.split(' ').nth(5).unwrap()).collect();
+            let made = statements.iter().filter_map(|statement| statement.strip_prefix("CREATE "));
+            let named = |made: &'_ str| {
+                let after = made.split_once("EXISTS ").map_or(made, |(_, name)| name);
+                after
+                    .trim_start_matches("TABLE ")
+                    .trim_start_matches("TRIGGER ")
+                    .split(' ')
+                    .next()
+                    .map(str::to_owned)
+            };
+            let mut names: Vec<String> = made.filter_map(named).collect();
             assert!(names.iter().all(|name| name.len() <= 63), "{names:?}");
             let count = names.len();
             names.sort_unstable();

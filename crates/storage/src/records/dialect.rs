@@ -37,7 +37,7 @@ impl Dialect {
         }
     }
 
-    /// Whether the engine evaluates this as [`appdepot_core::query::Clause::matches`] does. PostgreSQL's regular
+    /// Whether the engine evaluates this as [`appdepot_core::query::Condition::matches`] does. PostgreSQL's regular
     /// expressions are another language and can take exponential time.
     pub(super) fn evaluates(self, op: &Op) -> bool {
         match self {

@@ -5,6 +5,7 @@ mod cursor;
 mod declared;
 mod dialect;
 mod engine;
+mod members;
 mod migrate;
 mod place;
 mod query;
@@ -94,7 +95,7 @@ impl<E: Engine> Store<E> {
         query.check()?;
         query::check_texts(query)?;
         let (remote, local): (Vec<Clause>, Vec<Clause>) =
-            query.clauses.iter().cloned().partition(|clause| self.0.dialect().evaluates(&clause.op));
+            query.clauses.iter().cloned().partition(|clause| self.evaluates(clause));
         if !local.is_empty() {
             return self.scan(&Query { clauses: remote, ..query.clone() }, &local).await;
         }
@@ -116,12 +117,16 @@ impl<E: Engine> Store<E> {
         rows.into_iter().map(|row| record(query.kind, row)).collect()
     }
 
+    /// Whether the engine evaluates every condition of the clause as core does.
+    fn evaluates(&self, clause: &Clause) -> bool {
+        clause.any.iter().all(|condition| self.0.dialect().evaluates(&condition.op))
+    }
+
     /// The plan's lines, one column of each row.
     async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         query.check()?;
         query::check_texts(query)?;
-        let evaluates = |clause: &&Clause| self.0.dialect().evaluates(&clause.op);
-        let remote = query.clauses.iter().filter(evaluates).cloned().collect();
+        let remote = query.clauses.iter().filter(|clause| self.evaluates(clause)).cloned().collect();
         let remote = Query { clauses: remote, ..query.clone() };
         let mut statement = query::select(self.0.dialect(), &remote, query.limit.saturating_add(1))?;
         let (explain, shapes) = self.0.dialect().explain();

@@ -6,8 +6,8 @@
 
 use std::ops::Bound;
 
-use appdepot_core::domain::{EventFilter, Holds, Kind};
-use appdepot_core::query::{Clause, Field, Op, Paging, Path, Query, Sort, Value};
+use appdepot_core::domain::{EventFilter, Holds};
+use appdepot_core::query::{Condition, Field, Op, Paging, Path, Query, Sort, Value};
 use appdepot_core::{Error, Result};
 use sea_query::{Cond, Expr, Order, Query as Sql, SelectStatement};
 use serde_json::Value as Json;
@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use super::dialect::{Dialect, Fragment};
 use super::engine::Statement;
 use super::place::{self, Place};
-use super::{cursor, declared};
+use super::{cursor, declared, members};
 
 /// Refuses texts that PostgreSQL cannot take, on every engine.
 ///
@@ -27,7 +27,7 @@ pub(super) fn check_texts(query: &Query) -> Result<()> {
         Bound::Included(v) | Bound::Excluded(v) => value(v),
         Bound::Unbounded => false,
     };
-    let bad = query.clauses.iter().any(|clause| match &clause.op {
+    let bad = query.conditions().any(|condition| match &condition.op {
         Op::Eq(v) => value(v),
         Op::In(values) => values.iter().any(value),
         Op::Contains(text) => text.contains('\0'),
@@ -112,8 +112,15 @@ fn matching(dialect: Dialect, query: &Query, select: &mut SelectStatement) {
     let tenant = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
     // The kind is a constant, not a value, so that the partial indexes apply.
     let kind = Fragment::new(dialect).sql("kind = '").sql(query.kind.as_str()).sql("'");
-    let clauses = query.clauses.iter().map(|clause| condition(dialect, query.kind, clause));
-    let all = [tenant, kind].into_iter().chain(clauses);
+    let clauses = query.clauses.iter().map(|clause| match clause.any.as_slice() {
+        [one] => condition(dialect, query, one),
+        // Each alternative says the kind again: SQLite looks only there for what a partial index asks for.
+        many => {
+            let one = |one| kind.clone().sql(" AND (").with(&condition(dialect, query, one)).sql(")");
+            Fragment::join(dialect, &many.iter().map(one).collect::<Vec<_>>(), " OR ", "1 = 0")
+        }
+    });
+    let all = [tenant, kind.clone()].into_iter().chain(clauses);
     select.from("records").cond_where(all.fold(Cond::all(), |all, one| all.add(one.into_expr())));
 }
 
@@ -191,21 +198,22 @@ fn sort_values(dialect: Dialect, field: &Field, key: &Json) -> Result<Vec<sea_qu
     }
 }
 
-fn condition(dialect: Dialect, kind: Kind, clause: &Clause) -> Fragment {
-    let column = |place: Place| negatable(&clause.op, |op| found(op, &place, false));
-    match &clause.field {
+fn condition(dialect: Dialect, query: &Query, condition: &Condition) -> Fragment {
+    let op = &condition.op;
+    let column = |place: Place| negatable(op, |op| found(op, &place, false));
+    match &condition.field {
         Field::Id => column(Place::text_column(dialect, "id")),
         Field::Revision => column(Place::integer_column(dialect, "revision")),
         Field::CreatedAt => column(Place::integer_column(dialect, "created_at")),
         Field::UpdatedAt => column(Place::integer_column(dialect, "updated_at")),
-        Field::Body(path) => match declared::find(kind, path).map(|declared| declared.holds) {
+        Field::Body(path) => match declared::find(query.kind, path).map(|declared| declared.holds) {
             Some(Holds::Text | Holds::Number) => {
                 let place = Place::declared(dialect, path);
-                negatable(&clause.op, |op| found(op, &place, true))
+                negatable(op, |op| found(op, &place, true))
             }
-            holds => negatable(&clause.op, |op| {
+            holds => negatable(op, |op| {
                 let member = member(dialect, path, op);
-                match holds.and_then(|_| member_index(dialect, path, op)) {
+                match holds.and_then(|_| members::indexed(dialect, query, path, op)) {
                     Some(narrow) => narrow.sql(" AND ").with(&member),
                     None => member,
                 }
@@ -230,7 +238,7 @@ fn member(dialect: Dialect, path: &Path, op: &Op) -> Fragment {
     let start = || Fragment::new(dialect);
     let (rows, place) = match dialect {
         #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => (sqlite_rows(path), Place::sqlite_element(dialect)),
+        Dialect::Sqlite => (members::sqlite_rows("body", path, true), Place::sqlite_element(dialect)),
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
             let steps: String = path.names().iter().map(|name| format!(".\"{name}\"")).collect();
@@ -251,68 +259,6 @@ fn member(dialect: Dialect, path: &Path, op: &Op) -> Fragment {
         Dialect::Sqlite => start().sql("(CASE WHEN ").with(&any).sql(" THEN 1 ELSE 0 END)"),
         #[cfg(feature = "postgres")]
         Dialect::Postgres => any,
-    }
-}
-
-/// The values at a path as rows `e`: an array is opened before each step and at the end, one level each.
-#[cfg(feature = "sqlite")]
-fn sqlite_rows(path: &Path) -> Fragment {
-    let dialect = Dialect::Sqlite;
-    let start = || Fragment::new(dialect);
-    let mut rows = start();
-    for (at, name) in path.names().iter().enumerate() {
-        let step = place::sqlite_path(std::slice::from_ref(name));
-        let value = match at {
-            0 => start().sql("body -> ").bind(step),
-            _ => {
-                let before = format!("e{at}");
-                let value = start().sql("CASE WHEN ").sql(&before).sql(".type = 'object' THEN ");
-                value.sql(&before).sql(".value -> ").bind(step).sql(" END")
-            }
-        };
-        let last = at + 1 == path.names().len();
-        rows = rows.sql(if at == 0 { "" } else { ", " }).sql("json_each(CASE json_type(").with(&value);
-        rows = rows.sql(") WHEN 'array' THEN ").with(&value).sql(" ELSE '[' || (").with(&value);
-        rows = rows.sql(") || ']' END) AS e").sql(&if last { String::new() } else { (at + 1).to_string() });
-    }
-    rows
-}
-
-/// A condition that the index of a declared list answers, and that every record with such a member satisfies.
-fn member_index(dialect: Dialect, path: &Path, op: &Op) -> Option<Fragment> {
-    match dialect {
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            let _ = (path, op);
-            None
-        }
-        #[cfg(feature = "postgres")]
-        Dialect::Postgres => {
-            let values = match op {
-                Op::Eq(value) => std::slice::from_ref(value),
-                Op::In(values) if !values.is_empty() => values,
-                _ => return None,
-            };
-            let tests: Option<Vec<String>> = values
-                .iter()
-                .map(|value| match value {
-                    Value::Text(text) => Some(format!("@ == {}", Json::from(text.as_str()))),
-                    _ => None,
-                })
-                .collect();
-            let (first, rest) = path.names().split_first()?;
-            let steps: String = rest.iter().map(|name| format!(".\"{name}\"")).collect();
-            let filter = format!("${steps} ? ({})", tests?.join(" || "));
-            // The name is a declared field's, a constant of core.
-            Some(
-                Fragment::new(dialect)
-                    .sql("(body -> '")
-                    .sql(first)
-                    .sql("') @? ")
-                    .bind(filter)
-                    .sql("::jsonpath"),
-            )
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use appdepot_core::domain::{Id, Kind, Organization, Timestamp};
-use appdepot_core::query::{Clause, Field, Op, Paging, Pattern, Query, Sort, Value};
+use appdepot_core::query::{Clause, Condition, Field, Op, Paging, Pattern, Query, Sort, Value};
 use appdepot_core::records::Record;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -161,18 +161,25 @@ fn op() -> impl Strategy<Value = Op> {
     ])
 }
 
-/// One condition most of the time: conjunctions of random conditions select nothing.
+/// One condition most of the time.
+fn clause() -> impl Strategy<Value = Clause> {
+    let condition = || (field(), op()).prop_map(|(field, op)| Condition::new(field, op));
+    let any = prop_oneof![6 => vec(condition(), 1..2), 3 => vec(condition(), 2..4), 1 => Just(Vec::new())];
+    any.prop_map(Clause::any_of)
+}
+
+/// One clause most of the time: conjunctions of random ones select nothing.
 fn query(organization: Id<Organization>) -> impl Strategy<Value = Query> {
     let clauses = prop_oneof![
-        1 => vec((field(), op()), 0..1),
-        6 => vec((field(), op()), 1..2),
-        1 => vec((field(), op()), 2..4),
+        1 => vec(clause(), 0..1),
+        6 => vec(clause(), 1..2),
+        1 => vec(clause(), 2..4),
     ];
-    let sort = vec((field(), any::<bool>()), 0..3);
+    let sort = vec((field(), any::<bool>()), 0..4);
     (clauses, sort, 1..6u32).prop_map(move |(clauses, sort, limit)| Query {
         organization,
         kind: Kind::Asset,
-        clauses: clauses.into_iter().map(|(field, op)| Clause { field, op }).collect(),
+        clauses,
         sort: sort.into_iter().map(|(field, descending)| Sort { field, descending }).collect(),
         page: Paging::Skip(0),
         limit,

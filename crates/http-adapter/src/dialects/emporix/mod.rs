@@ -31,8 +31,8 @@
 //! - **`q`**: a syntax error is 400 and names the position. A field that does not exist matches nothing, except
 //!   `null` and `missing`. Regular expressions are those of the `regex` crate, unanchored, case-sensitive, at
 //!   most 512 bytes. `name` is the asset's name in the depot, which this API does not show. `url` finds links
-//!   only. `id` finds assets by their own or their client's id; an expression that finds more than 1000 of them
-//!   is 400 when client ids are among them. In `mixins` a bare word that reads as a number or `true` also matches
+//!   only. `id` is the id that this API shows: the client's where there is one, else the depot's. In `mixins` a bare
+//!   word that reads as a number or `true` also matches
 //!   the number or the truth value. `compoundLogicalQuery` is 400, as for all services that do not list it. `<`, `>`
 //!   and `"` have to be percent-encoded, as in every URL; the HTTP server refuses them otherwise.
 //! - **`vendorId`** is not served.
@@ -66,6 +66,9 @@ pub struct Switches {
     pub merge_put: bool,
     /// Regular expressions in `q` ignore letter case.
     pub regex_ignores_case: bool,
+    /// A parameter of a listing that is named like a field, as in `?refIds.id=p1`, finds assets with that value. The
+    /// document knows no such parameters.
+    pub field_parameters: bool,
 }
 
 /// The answer to a request whose handling panicked.

@@ -7,7 +7,7 @@ use appdepot_core::authorize::Actor;
 use appdepot_core::blobs::ByteStream;
 use appdepot_core::depot::{AssetChange, NewAsset, NewFile};
 use appdepot_core::domain::{Access, Asset, Content, Id, Organization, Stored};
-use appdepot_core::query::{Clause, Field, Op, PAGE_LIMIT, Query, Value};
+use appdepot_core::query::{PAGE_LIMIT, Query};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -95,53 +95,22 @@ impl Call {
     async fn asset(&self, id: &str) -> Result<Stored<Asset>> {
         self.backend.depot.asset(&self.actor, self.organization, id).await
     }
-
-    fn assets(&self) -> Query {
-        Query::of::<Asset>(self.organization)
-    }
-
-    /// The condition on the id that clients see: an asset's own, or the one its client chose. The depot keeps
-    /// them apart, so the second is looked up first.
-    async fn id_clause(&self, op: Op) -> Result<Clause> {
-        let named = self.ids_of(self.assets().filter(Field::parse("alias")?, op.clone())).await?;
-        let plain = |value: &Value| match value {
-            Value::Text(text) => Id::<Asset>::parse(text).ok(),
-            _ => None,
-        };
-        let all: BTreeSet<Id<Asset>> = match &op {
-            Op::Eq(value) => plain(value).into_iter().chain(named).collect(),
-            Op::In(values) => values.iter().filter_map(plain).chain(named).collect(),
-            _ if named.is_empty() => return Ok(Clause { field: Field::Id, op }),
-            _ => {
-                let own = self.ids_of(self.assets().filter(Field::Id, op)).await?;
-                own.into_iter().chain(named).collect()
-            }
-        };
-        Ok(Clause { field: Field::Id, op: Op::In(all.into_iter().map(Value::from).collect()) })
-    }
-
-    async fn ids_of(&self, query: Query) -> Result<Vec<Id<Asset>>> {
-        let page = self.backend.depot.assets(&self.actor, query.limit(PAGE_LIMIT)).await?;
-        if page.next.is_some() {
-            let why = format!("q: the condition on id holds for more than {PAGE_LIMIT} assets");
-            return Err(Error::new(ErrorKind::Invalid, why));
-        }
-        Ok(page.items.into_iter().map(|asset| asset.id).collect())
-    }
 }
 
 async fn list(State(state): State<Emporix>, path: Located<String>, request: Request) -> Answer {
     let Path(tenant) = path.map_err(|_| Fault::unknown_path())?;
     let (call, _) = state.enter(&tenant, request).await?;
-    let given = pairs(call.parts.uri.query().unwrap_or_default())?;
-    let given = |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let all = pairs(call.parts.uri.query().unwrap_or_default())?;
+    let given = |name: &str| all.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
     let page = positive("pageNumber", given("pageNumber"), 1)?;
     let size = positive("pageSize", given("pageSize"), PAGE_SIZE)?.min(PAGE_LIMIT.into());
-    let filter = words::filter(given("q").unwrap_or_default(), call.switches.regex_ignores_case)?;
-    let mut query = call.assets().skip(skipped(page, size)).limit(u32::try_from(size).unwrap_or(PAGE_LIMIT));
-    query.clauses = filter.clauses;
-    for op in filter.ids {
-        query.clauses.push(call.id_clause(op).await?);
+    let mut query = Query::of::<Asset>(call.organization).skip(skipped(page, size));
+    query.limit = u32::try_from(size).unwrap_or(PAGE_LIMIT);
+    query.clauses = words::filter(given("q").unwrap_or_default(), call.switches.regex_ignores_case)?;
+    if call.switches.field_parameters {
+        for (name, value) in &all {
+            query.clauses.extend(words::parameter(name, value)?.unwrap_or_default());
+        }
     }
     query.sort = words::sort(given("sort").unwrap_or_default());
     query.count = call.parts.headers.get("x-total-count").is_some_and(|value| value.as_bytes() == b"true");

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use appdepot_core::domain::Timestamp;
-use appdepot_core::query::{CLAUSE_LIMIT, Clause, Field, Op, Pattern, Sort, Value};
+use appdepot_core::query::{CONDITION_LIMIT, Clause, Condition, Field, Op, Pattern, Sort, Value};
 use appdepot_core::{Error, ErrorKind, Result};
 
 use super::q::{self, Comparison, Item, Test};
@@ -25,15 +25,6 @@ pub(super) fn is_tenant(text: &str) -> bool {
     (3..=16).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-}
-
-/// A query in the core's words.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    /// What must hold.
-    pub(super) clauses: Vec<Clause>,
-    /// What must hold of the id that clients see. That is one of two fields, so these need looking up.
-    pub(super) ids: Vec<Op>,
 }
 
 /// What a field is here.
@@ -99,27 +90,53 @@ fn meaning(path: &str) -> Meaning {
 /// # Errors
 /// `Invalid`, naming the position, for a syntax error, a number or date that is none, or an expression that is
 /// none or too large.
-pub(super) fn filter(text: &str, ignore_case: bool) -> Result<Filter> {
-    let mut filter = Filter::default();
-    let clauses = q::parse(text)?;
-    // Before any expression is compiled or any id looked up.
-    if clauses.len() > CLAUSE_LIMIT {
-        return Err(Error::new(ErrorKind::Invalid, format!("q has more than {CLAUSE_LIMIT} conditions")));
+pub(super) fn filter(text: &str, ignore_case: bool) -> Result<Vec<Clause>> {
+    let read = q::parse(text)?;
+    let many = || Error::new(ErrorKind::Invalid, format!("q has more than {CONDITION_LIMIT} conditions"));
+    // Before any expression is compiled.
+    if read.len() > CONDITION_LIMIT {
+        return Err(many());
     }
-    for clause in clauses {
-        let position = clause.position;
-        match condition(&clause, ignore_case)? {
-            Condition::Always => {}
-            Condition::Never => filter.clauses.push(never()?),
-            Condition::On(field, op) => filter.clauses.push(Clause { field, op }),
-            Condition::OnId(op) => filter.ids.push(op),
-            Condition::BadValue(why) => return Err(q::fault(position, why)),
+    let mut clauses = Vec::new();
+    for clause in &read {
+        match meant(clause, ignore_case)? {
+            Meant::Always => {}
+            Meant::Never => clauses.push(Clause::never()),
+            Meant::On(field, op) => clauses.push(Clause::of(field, op)),
+            Meant::OnId(op) => clauses.extend(seen_id(&op)?),
+            Meant::BadValue(why) => return Err(q::fault(clause.position, why)),
         }
     }
-    Ok(filter)
+    if clauses.iter().map(|clause| clause.any.len()).sum::<usize>() > CONDITION_LIMIT {
+        return Err(many());
+    }
+    Ok(clauses)
 }
 
-enum Condition {
+/// The condition that a parameter named like a field stands for; `None` when no field has this name.
+///
+/// # Errors
+/// `Invalid` for a number or date that is none.
+pub(super) fn parameter(name: &str, value: &str) -> Result<Option<Vec<Clause>>> {
+    if matches!(meaning(name), Meaning::Unknown) {
+        return Ok(None);
+    }
+    let quoted = format!("{name}:\"{}\"", value.replace('\\', r"\\").replace('"', "\\\""));
+    filter(&quoted, false).map(Some)
+}
+
+/// What must hold of the id that clients see: the one its client chose, else an asset's own.
+fn seen_id(op: &Op) -> Result<[Clause; 2]> {
+    let alias = Field::parse("alias")?;
+    let chosen = || Condition::new(alias.clone(), op.clone());
+    Ok([
+        Clause::any_of([chosen(), Condition::new(alias.clone(), Op::Null)]),
+        Clause::any_of([chosen(), Condition::new(Field::Id, op.clone())]),
+    ])
+}
+
+/// What a condition comes to.
+enum Meant {
     Always,
     Never,
     On(Field, Op),
@@ -127,8 +144,8 @@ enum Condition {
     BadValue(&'static str),
 }
 
-fn condition(clause: &q::Clause, ignore_case: bool) -> Result<Condition> {
-    use Condition::{Always, BadValue, Never, On, OnId};
+fn meant(clause: &q::Clause, ignore_case: bool) -> Result<Meant> {
+    use Meant::{Always, BadValue, Never, On, OnId};
     let meaning = meaning(&clause.path);
     let when = |holds: bool| if holds { Always } else { Never };
     Ok(match (&clause.test, meaning) {
@@ -253,11 +270,6 @@ fn text_holds(op: &Op, text: &str) -> bool {
     }
 }
 
-/// A condition that no asset satisfies.
-fn never() -> Result<Clause> {
-    Ok(Clause { field: Field::parse("access")?, op: Op::Eq("none".into()) })
-}
-
 /// All that an item can mean where anything may be kept.
 fn readings(item: &Item) -> Vec<Value> {
     let mut all = vec![Value::from(item.text.as_str())];
@@ -308,15 +320,19 @@ mod tests {
     use super::*;
 
     fn spelled(text: &str) -> String {
-        let filter = filter(text, false).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let clauses = filter.clauses.iter().map(|clause| {
-            let field = match &clause.field {
+        let clauses = filter(text, false).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let one = |condition: &Condition| {
+            let field = match &condition.field {
                 Field::Body(path) => path.to_string(),
                 column => format!("{column:?}"),
             };
-            format!("{field} {:?}", clause.op)
-        });
-        clauses.chain(filter.ids.iter().map(|op| format!("id {op:?}"))).collect::<Vec<_>>().join(" & ")
+            format!("{field} {:?}", condition.op)
+        };
+        let any = |clause: &Clause| match clause.any.as_slice() {
+            [] => "never".to_owned(),
+            all => all.iter().map(one).collect::<Vec<_>>().join(" | "),
+        };
+        clauses.iter().map(any).collect::<Vec<_>>().join(" & ")
     }
 
     #[test]
@@ -326,7 +342,7 @@ mod tests {
             ("type:(BLOB,LINK)", "content.type In([Text(\"file\"), Text(\"link\")])"),
             ("type:~^BL", "content.type In([Text(\"file\")])"),
             ("type:>C", "content.type In([Text(\"link\")])"),
-            ("type:file", "access Eq(Text(\"none\"))"),
+            ("type:file", "never"),
             ("details.bytes:200", "content.length Eq(Number(200.0))"),
             (
                 "details.bytes:(>=100 AND <200)",
@@ -349,13 +365,16 @@ mod tests {
             ("mixins.a.b:true", "extra.mixins.a.b In([Text(\"true\"), Boolean(true)])"),
             ("mixins.a.b:>5", "extra.mixins.a.b Range(Excluded(Number(5.0)), Unbounded)"),
             ("metadata.mixins.a:~^http", "extra.mixinSchemas.a Matches(Pattern(\"^http\"))"),
-            ("nothing:x", "access Eq(Text(\"none\"))"),
-            ("nothing:exists", "access Eq(Text(\"none\"))"),
+            ("nothing:x", "never"),
+            ("nothing:exists", "never"),
             ("nothing:null nothing:missing", ""),
             ("id:exists url:exists metadata:exists", ""),
-            ("id:null", "access Eq(Text(\"none\"))"),
-            ("id:(a,b)", "id In([Text(\"a\"), Text(\"b\")])"),
-            ("id:~ABCD12", "id Matches(Pattern(\"ABCD12\"))"),
+            ("id:null", "never"),
+            ("id:a", r#"alias Eq(Text("a")) | alias Null & alias Eq(Text("a")) | Id Eq(Text("a"))"#),
+            (
+                "id:~AB",
+                r#"alias Matches(Pattern("AB")) | alias Null & alias Matches(Pattern("AB")) | Id Matches(Pattern("AB"))"#,
+            ),
         ] {
             assert_eq!(spelled(text), expected, "{text}");
         }
@@ -367,8 +386,10 @@ mod tests {
             assert!(filter(text, false).unwrap_err().to_string().contains("position 1"), "{text}");
         }
         assert!(filter(&format!("id:~{}", "a".repeat(513)), false).is_err());
-        assert!(filter(&"id:a ".repeat(64), false).is_ok());
-        assert!(filter(&"id:a ".repeat(65), false).is_err());
+        assert!(filter(&"name:a ".repeat(64), false).is_ok());
+        assert!(filter(&"name:a ".repeat(65), false).is_err());
+        assert!(filter(&"id:a ".repeat(16), false).is_ok());
+        assert!(filter(&"id:a ".repeat(17), false).is_err());
         assert!(filter("id:~(\\w{50}){50}", false).is_err(), "too large once compiled");
     }
 
