@@ -34,6 +34,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
+#[path = "scenarios/builds.rs"]
+mod builds;
+
+use builds::*;
+
 /// Fresh backends for one scenario, and what keeps them alive.
 struct Ground {
     backends: Backends,
@@ -62,6 +67,12 @@ fn main() {
         the_same_version_is_released_once
         names_are_unique_and_slugs_are_numbered
         only_an_owner_makes_owners
+        a_build_becomes_a_release
+        builds_of_one_version_stand_side_by_side
+        a_build_that_is_no_package_says_why
+        rights_on_the_app_are_enough_for_its_builds
+        workers_share_the_builds
+        what_waits_is_processed_after_a_restart
     };
     let postgres = Arc::new(Postgres::start());
     let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");

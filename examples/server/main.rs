@@ -18,6 +18,8 @@ use appdepot::Depot;
 use appdepot::authz::Keys;
 use appdepot::http::Service;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::config::{Command, Config};
 use crate::serve::Signals;
@@ -26,6 +28,13 @@ use crate::serve::Signals;
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How many expired tokens are forgotten at a time.
 const PURGE_TOKENS: u32 = 1_000;
+
+/// How many builds are read at once.
+const BUILD_WORKERS: usize = 2;
+/// How long a worker waits when no build does.
+const BUILD_PAUSE: Duration = Duration::from_millis(250);
+/// How long a worker may take for the build it reads when the server stops. What it leaves is taken up again.
+const BUILD_DRAIN: Duration = Duration::from_secs(10);
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -77,10 +86,27 @@ async fn run(config: Config) -> Outcome {
     if let Some(news) = &opened.news {
         say(&news.to_string());
     }
+    let stop = watch::Sender::new(false);
+    let workers: JoinSet<()> =
+        (0..BUILD_WORKERS).map(|_| process_builds(opened.depot.clone(), stop.subscribe())).collect();
     let upkeep = tokio::spawn(upkeep(opened.depot, opened.keys));
     serve::serve(listener, service, signals).await;
     upkeep.abort();
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(BUILD_DRAIN, workers.join_all()).await;
     Ok(())
+}
+
+/// Reads builds that came in, one after the other, until told to stop.
+async fn process_builds(depot: Depot, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match depot.process_build().await {
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(?error, "a build"),
+        }
+        let _ = tokio::time::timeout(BUILD_PAUSE, stop.changed()).await;
+    }
 }
 
 async fn upkeep(depot: Depot, keys: Arc<Keys>) {

@@ -20,6 +20,8 @@ use sha2::{Digest as _, Sha256};
 use crate::Outcome;
 use crate::config::{AdminKey, Blobs, Config, Database};
 
+/// How large the icons of builds are that must be drawn, in pixels.
+const ICON_EDGE: u32 = 192;
 /// What the edge provider is called.
 const EDGE_PROVIDER: &str = "default-edge";
 
@@ -66,7 +68,7 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let blobs = open_blobs(config, durability)?;
     let keys = Arc::new(Keys::new(Arc::clone(&records)));
     let authorizer = Arc::new(CasbinAuthorizer::new(Arc::clone(&records)));
-    let inspector = Arc::new(Extractor::default());
+    let inspector = Arc::new(Extractor::default().icons(ICON_EDGE));
     let builder = || {
         Depot::builder()
             .records(Arc::clone(&records))

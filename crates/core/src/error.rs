@@ -75,6 +75,8 @@ pub enum Detail {
         /// What would be possible.
         allowed: Vec<Verb>,
     },
+    /// The build has not been processed, or cannot be.
+    Unprocessed,
     /// A limit, with its value.
     Limit {
         /// The largest permitted value.
@@ -157,6 +159,11 @@ impl Error {
     pub fn taken(space: &'static str) -> Self {
         Self::new(ErrorKind::Conflict, format!("{space} is already in use"))
             .with_detail(Detail::Taken { space })
+    }
+
+    /// `Conflict` because the build is no release yet, or never will be.
+    pub fn unprocessed() -> Self {
+        Self::new(ErrorKind::Conflict, "the build is not processed").with_detail(Detail::Unprocessed)
     }
 
     /// `TooLarge`, naming the limit in bytes.

@@ -69,6 +69,12 @@ pub fn copy_at(data: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
 pub trait Inspector: fmt::Debug + Send + Sync + 'static {
     /// Reads `source`.
     async fn inspect(&self, source: &dyn Source, hint: &Hint) -> Inspection;
+
+    /// The icon of the package as a PNG picture, where it has one and this inspector reads icons.
+    async fn icon(&self, source: &dyn Source) -> Option<Bytes> {
+        let _ = source;
+        None
+    }
 }
 
 /// What the uploader says the file is; breaks ties only, never decides.

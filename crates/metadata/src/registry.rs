@@ -169,12 +169,19 @@ impl std::fmt::Debug for Registry {
 pub struct Extractor {
     registry: Registry,
     limits: Limits,
+    #[cfg(feature = "icon")]
+    icon_edge: Option<u32>,
 }
 
 impl Extractor {
     /// An inspector over these formats within these limits.
     pub fn new(registry: Registry, limits: Limits) -> Self {
-        Self { registry, limits }
+        Self {
+            registry,
+            limits,
+            #[cfg(feature = "icon")]
+            icon_edge: None,
+        }
     }
 
     /// Reads these parts only.
@@ -188,6 +195,15 @@ impl Extractor {
     #[must_use]
     pub fn fields(mut self, fields: Fields) -> Self {
         self.limits.fields = fields;
+        self
+    }
+
+    /// Answers for icons too, as [`icon::extract`](crate::icon::extract) does; `edge` is the size of those that must be
+    /// drawn, 16 to 512 pixels.
+    #[cfg(feature = "icon")]
+    #[must_use]
+    pub fn icons(mut self, edge: u32) -> Self {
+        self.icon_edge = Some(edge);
         self
     }
 
@@ -296,5 +312,11 @@ impl Inspector for Extractor {
             reads,
             bytes_read,
         }
+    }
+
+    #[cfg(feature = "icon")]
+    async fn icon(&self, source: &dyn Source) -> Option<bytes::Bytes> {
+        let icon = crate::icon::extract(source, &self.limits, self.icon_edge?).await;
+        Some(icon.ok()??.png.into())
     }
 }

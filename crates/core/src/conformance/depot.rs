@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -14,12 +15,13 @@ use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::{Actor, Person};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
-use crate::depot::{Accept, AssetChange, Depot, NewAsset, NewFile};
+use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile};
 use crate::domain::{
-    Access, Asset, AssetClass, Blob, BlobState, Content, Entity, Extra, File, Id, Location, Organization,
-    Stored, Timestamp,
+    Access, Asset, AssetClass, Blob, BlobState, Build, BuildStatus, Content, Entity, EventFilter, Extra,
+    File, Id, LifecycleName, Location, Organization, Stored, Timestamp,
 };
-use crate::inspect::Inspection;
+use crate::inspect::{Hint, Inspection, Inspector, Platform, Source};
+use crate::lifecycle::State;
 use crate::query::Query;
 use crate::records::{Batch, Change, Key, RecordStore};
 use crate::{Error, ErrorKind, Result};
@@ -44,6 +46,9 @@ cases! { Backends:
     a_sweep_during_an_upload_leaves_no_orphan
     a_repeated_commit_is_a_success
     of_two_uploads_under_one_alias_one_remains
+    a_build_is_processed_once_whatever_breaks
+    a_removed_build_leaves_nothing
+    a_build_that_is_never_finished_is_given_up
     bytes_before_their_record_are_found_out
     a_ready_record_before_its_bytes_is_found_out
     removing_bytes_before_dooming_their_record_is_found_out
@@ -58,6 +63,23 @@ struct World {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Longer than a worker may hold a build, and shorter than an upload may take.
+const LEASE: Duration = Duration::from_secs(3600);
+
+/// Knows no format, and finds an icon in every file.
+#[derive(Debug)]
+struct Icons;
+
+#[async_trait]
+impl Inspector for Icons {
+    async fn inspect(&self, _: &dyn Source, _: &Hint) -> Inspection {
+        Inspection::unknown()
+    }
+
+    async fn icon(&self, _: &dyn Source) -> Option<Bytes> {
+        Some(Bytes::from_static(b"picture"))
+    }
+}
 
 impl World {
     async fn new(backends: &Backends) -> Result<Self> {
@@ -77,6 +99,7 @@ impl World {
         Depot::builder()
             .blobs(Arc::new(Faulty::new(self.backends.blobs.clone(), plan.clone())))
             .records(Arc::new(Faulty::new(self.backends.records.clone(), plan.clone())))
+            .inspector(Arc::new(Icons))
             .clock(move || Timestamp::from_millis(clock.load(SeqCst)))
             .build()
     }
@@ -112,6 +135,22 @@ impl World {
 
     async fn upload(&self, depot: &Depot, text: &'static str) -> Result<Stored<Asset>> {
         depot.upload(&system(), self.organization, NewAsset::default(), NewFile::default(), body(text)).await
+    }
+
+    /// A build of an app of its own, of which the uploader says what the file does not.
+    async fn build(&self, depot: &Depot) -> Result<Stored<Build>> {
+        let lifecycle = LifecycleName::Direct;
+        let app = NewApp { name: "Notes".to_owned(), lifecycle, ..NewApp::default() };
+        let app = self.depot().create_app(&system(), self.organization, app).await?;
+        let (version, platform) = (Some("1.0".to_owned()), Some(Platform::Linux));
+        let new = NewBuild { version, platform, ..NewBuild::default() };
+        let file = NewFile::default();
+        let describe = Box::new(move |_: &File| Ok(new));
+        depot.create_build(&system(), self.organization, app.id, file, body("package"), describe).await
+    }
+
+    async fn builds(&self) -> Result<Vec<Stored<Build>>> {
+        Ok(self.depot().builds(&system(), Query::of::<Build>(self.organization)).await?.items)
     }
 
     /// Nothing at all of this organization's is there.
@@ -281,6 +320,77 @@ async fn of_two_uploads_under_one_alias_one_remains(backends: Backends) -> Outco
     same("disagreements", &world.wrong().await?, &Vec::new())
 }
 
+/// Whatever is cut in taking a build in or in reading it: what was acknowledged becomes a release, and once.
+async fn a_build_is_processed_once_whatever_breaks(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let build = world.build(depot).await?;
+        depot.process_build().await?;
+        Ok(build)
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        // As after a restart, when the lease of the worker that died has ended.
+        world.pass(LEASE);
+        while world.depot().process_build().await?.is_some() {}
+        let builds = world.builds().await?;
+        if let Ok(build) = outcome {
+            same(case, &builds.iter().map(|build| build.id).collect(), &vec![build.id])?;
+        }
+        for build in builds {
+            same(case, &build.status, &BuildStatus::Processed)?;
+            let release = Build::release(build.id);
+            let release = world.depot().release(&system(), world.organization, release).await?;
+            same(case, &(release.state, release.version.as_str()), &(State::Published, "1.0"))?;
+            holds(&format!("{case}: no icon"), build.icon.is_some())?;
+            let told = EventFilter::of(world.organization).about(build.id);
+            let told = world.backends.records.events(&told).await?;
+            let processed = told.iter().filter(|event| event.event.action == "build.process").count();
+            same(case, &processed, &1)?;
+            let app = world.depot().app(&system(), world.organization, &build.app.to_string()).await?;
+            same(case, &(app.releases, app.builds, app.icon), &(1, 1, build.icon))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn a_removed_build_leaves_nothing(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let build = world.build(&world.depot()).await?;
+        while world.depot().process_build().await?.is_some() {}
+        let (new, file) = (NewAsset::default(), NewFile::default());
+        depot.attach_file(&system(), world.organization, build.id, new, file, body("symbols")).await?;
+        depot.remove_build(&system(), world.organization, build.id).await
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        let left = (world.builds().await?.len(), world.assets().await?.len());
+        holds(&format!("{case}: {left:?}"), if outcome.is_ok() { left == (0, 0) } else { left.0 <= 1 })
+    })
+    .await
+}
+
+/// A package that takes every worker down must not be tried for ever.
+async fn a_build_that_is_never_finished_is_given_up(backends: Backends) -> Outcome {
+    let world = World::new(&backends).await?;
+    let build = world.build(&world.depot()).await?;
+    let attempts = world.depot().limits().build_attempts;
+    for _ in 0..attempts {
+        // Taken, and then the worker is gone: its second write never comes.
+        let crash = Plan::new(5, Fault::Crash);
+        holds("a crash", world.faulty(&crash).process_build().await.is_err())?;
+        same("taken", &world.builds().await?.first().map(|b| b.status), &Some(BuildStatus::InProgress))?;
+        world.pass(LEASE);
+    }
+    while world.depot().process_build().await?.is_some() {}
+    let given_up = world.depot().build(&system(), world.organization, build.id).await?;
+    let code = given_up.problem.as_ref().map(|problem| problem.code.as_str());
+    same("given up", &(given_up.status, code), &(BuildStatus::Error, Some("E_ABANDONED")))?;
+    refused(
+        "no release",
+        world.depot().ticket(&system(), world.organization, Build::release(build.id)).await,
+        ErrorKind::Conflict,
+    )
+}
+
 // Negative controls: each half of the rule reversed, cut at its worst point, is found out by the check that the
 // cases above rely on.
 
@@ -352,6 +462,7 @@ fn any_asset(blob: Id<Blob>) -> Asset {
         expose_to_children: false,
         extra: Extra::new(),
         uploaded_by: Person::default(),
+        app: None,
         release: None,
     }
 }

@@ -1,9 +1,11 @@
 //! Apps: products, apart from their releases.
 
+use std::collections::BTreeSet;
+
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    App, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Stored, check_optional_text,
-    check_slug, check_text, slugify,
+    App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Stored,
+    check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::Result;
 use crate::query::{Field, Op, Page, Query};
@@ -69,6 +71,8 @@ impl Depot {
             created_by: actor.person.clone(),
             lifecycle: new.lifecycle,
             releases: 0,
+            builds: 0,
+            icon: None,
             platforms: Vec::new(),
             released_at: None,
             configuration: new.configuration,
@@ -150,11 +154,16 @@ impl Depot {
                 batch.events.push(self.event(actor, "listing.remove", &listing));
                 self.commit(batch).await?;
             }
-            for release in self.list_all::<Release>(of_app(Query::of::<Release>(organization))?).await? {
-                self.drop_release(actor, release).await?;
+            let releases = self.list_all::<Release>(of_app(Query::of::<Release>(organization))?).await?;
+            let builds = self.list_all::<Build>(of_app(Query::of::<Build>(organization))?).await?;
+            let ids = releases.iter().map(|release| release.id);
+            let ids: BTreeSet<_> = ids.chain(builds.iter().map(|build| Build::release(build.id))).collect();
+            for release in ids {
+                self.drop_release(actor, organization, id, release).await?;
             }
             let app: Stored<App> = self.load(organization, id).await?;
-            // A release that came in meanwhile was counted in the app's record, whose revision then differs.
+            // A release that came in meanwhile was counted in the app's record, whose revision then differs. A build
+            // that came in meanwhile is dropped when it is to be processed.
             if app.releases == 0 {
                 let mut batch = Batch::new();
                 batch.delete(&app);

@@ -1,14 +1,14 @@
 //! Files and links: take in, change, replace, remove.
 
-use crate::authorize::{Actor, Target, permission};
+use crate::authorize::{Actor, Scope, Target, permission};
 use crate::blobs::{BlobKey, BlobSource, BlobStore, ByteRange, ByteStream};
 use crate::domain::{
     Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Id, Location, Organization, Reference,
     Revision, StorageProvider, Stored, check_optional_text, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{Hint, Source};
-use crate::query::{Page, Query};
+use crate::inspect::{Hint, Inspector, Source};
+use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::Batch;
 
 use super::describe::{class_of, extension_of, is_media_type, media_type_of, show_name, tidy};
@@ -124,7 +124,7 @@ impl Depot {
             return Err(Error::taken("alias"));
         }
         let id = Id::generate();
-        let (blob, file, late) = self.receive(organization, id, file, body).await?;
+        let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
         // The grant may have gone while the bytes came.
         let again = self.authorize(actor, permission::ASSET_CREATE, target).await;
         let made = again.and_then(|()| {
@@ -203,7 +203,8 @@ impl Depot {
         }
         let location = Location::Provider { provider: provider.id, key: object.key };
         let source = EndsSource { ends: &ends, rest: BlobSource::new(&**objects, &key, length) };
-        let (file, late) = self.describe(object.file, location, length, sha256, &source).await?;
+        let measured = (location, length, sha256);
+        let (file, late) = describe(object.file, measured, &*self.0.inspector, &source).await?;
         let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
         late.apply(&mut asset)?;
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
@@ -219,16 +220,55 @@ impl Depot {
         organization: Id<Organization>,
         reference: &str,
     ) -> Result<Stored<Asset>> {
-        self.authorize(actor, permission::ASSET_GET, Target::organization(organization)).await?;
-        self.resolve(organization, "alias", reference).await
+        let found = match self.resolve(organization, "alias", reference).await {
+            Ok(asset) => Some(asset),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        self.permitted(actor, permission::ASSET_GET, organization, found).await
     }
 
-    /// The assets that `query` describes.
+    /// An asset for those who may do `permission` on it: in the organization, or on the app it was sent for.
+    pub(super) async fn permitted_asset(
+        &self,
+        actor: &Actor,
+        permission: &str,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+    ) -> Result<Stored<Asset>> {
+        let found = self.find(organization, id).await?;
+        self.permitted(actor, permission, organization, found).await
+    }
+
+    async fn permitted(
+        &self,
+        actor: &Actor,
+        permission: &str,
+        organization: Id<Organization>,
+        found: Option<Stored<Asset>>,
+    ) -> Result<Stored<Asset>> {
+        let app = found.as_ref().and_then(|asset| asset.app);
+        self.authorize(actor, permission, Target { organization, app }).await?;
+        found.ok_or_else(|| Error::not_found("asset"))
+    }
+
+    /// The assets that `query` describes and the actor may see: those of the organization, or only those that were
+    /// sent for the actor's apps.
     ///
     /// # Errors
     /// See [`Depot`]; `Invalid` for a query out of bounds.
     pub async fn assets(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Asset>>> {
-        self.authorize(actor, permission::ASSET_LIST, Target::organization(query.organization)).await?;
+        let everywhere = Target::organization(query.organization);
+        let query = match self.authorize(actor, permission::ASSET_LIST, everywhere).await {
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                match self.scope(actor, permission::ASSET_LIST, query.organization).await? {
+                    Scope::Apps(apps) if !apps.is_empty() => query
+                        .filter(Field::parse("app")?, Op::In(apps.into_iter().map(Value::from).collect())),
+                    _ => return Err(error),
+                }
+            }
+            other => other.map(|()| query)?,
+        };
         self.list(&query).await
     }
 
@@ -244,8 +284,7 @@ impl Depot {
         expected: Option<Revision>,
         change: AssetChange,
     ) -> Result<Stored<Asset>> {
-        self.authorize(actor, permission::ASSET_UPDATE, Target::organization(organization)).await?;
-        let stored = self.load(organization, id).await?;
+        let stored = self.permitted_asset(actor, permission::ASSET_UPDATE, organization, id).await?;
         self.update(actor, "asset.update", stored, expected, |asset| change.apply(asset)).await
     }
 
@@ -265,9 +304,8 @@ impl Depot {
         file: NewFile,
         body: ByteStream,
     ) -> Result<Stored<Asset>> {
-        let target = Target::organization(organization);
-        self.authorize(actor, permission::ASSET_UPDATE, target).await?;
-        let stored: Stored<Asset> = self.load(organization, id).await?;
+        let stored = self.permitted_asset(actor, permission::ASSET_UPDATE, organization, id).await?;
+        let target = Target { organization, app: stored.app };
         if expected.is_some_and(|expected| expected != stored.revision) {
             return Err(Error::stale(Some(stored.revision)));
         }
@@ -279,7 +317,7 @@ impl Depot {
         }
         let mut asset = stored.value.clone();
         change.apply(&mut asset)?;
-        let (blob, file, late) = self.receive(organization, id, file, body).await?;
+        let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
         let again = self.authorize(actor, permission::ASSET_UPDATE, target).await;
         let old = match again {
             Ok(()) => self.doomed(&stored).await,
@@ -319,8 +357,7 @@ impl Depot {
         organization: Id<Organization>,
         id: Id<Asset>,
     ) -> Result<()> {
-        self.authorize(actor, permission::ASSET_REMOVE, Target::organization(organization)).await?;
-        let stored: Stored<Asset> = self.load(organization, id).await?;
+        let stored = self.permitted_asset(actor, permission::ASSET_REMOVE, organization, id).await?;
         if stored.release.is_some() {
             return Err(Error::new(ErrorKind::Conflict, "the asset is the package of a release"));
         }
@@ -369,10 +406,11 @@ impl Depot {
 
     /// The first half of taking bytes in: announced by a pending blob record, then stored, measured, inspected.
     /// On failure nothing remains.
-    async fn receive(
+    pub(super) async fn receive(
         &self,
         organization: Id<Organization>,
         asset: Id<Asset>,
+        inspector: &dyn Inspector,
         new: NewFile,
         body: ByteStream,
     ) -> Result<(Stored<Blob>, File, AssetChange)> {
@@ -381,7 +419,7 @@ impl Depot {
         let mut batch = Batch::new();
         batch.insert(&blob)?;
         self.commit(batch).await?;
-        match self.store_bytes(&blob, new, body).await {
+        match self.store_bytes(&blob, inspector, new, body).await {
             Ok((file, late)) => Ok((blob, file, late)),
             Err(error) => Err(self.discard(blob, error).await),
         }
@@ -390,6 +428,7 @@ impl Depot {
     async fn store_bytes(
         &self,
         blob: &Stored<Blob>,
+        inspector: &dyn Inspector,
         new: NewFile,
         body: ByteStream,
     ) -> Result<(File, AssetChange)> {
@@ -404,39 +443,24 @@ impl Depot {
             return Err(Error::invalid("file", "the file is empty"));
         }
         let source = EndsSource { ends: &ends, rest: BlobSource::new(&*self.0.blobs, &key, length) };
-        let described = self.describe(new, Location::Blob(blob.id), length, sha256, &source).await?;
+        let measured = (Location::Blob(blob.id), length, sha256);
+        let described = describe(new, measured, inspector, &source).await?;
         if self.now() > blob.created_at.after(self.0.limits.upload_deadline) {
             return Err(Error::new(ErrorKind::Limited, "the upload took too long"));
         }
         Ok(described)
     }
 
-    async fn describe(
-        &self,
-        new: NewFile,
-        location: Location,
-        length: u64,
-        sha256: String,
-        source: &dyn Source,
-    ) -> Result<(File, AssetChange)> {
-        let file_name = show_name(&new.file_name);
-        let extension = extension_of(&file_name);
-        let media_type = new.media_type.filter(|text| is_media_type(text));
-        let hint = Hint { file_name: Some(file_name.clone()), media_type: media_type.clone() };
-        let inspection = tidy(self.0.inspector.inspect(source, &hint).await);
-        let media_type =
-            media_type.unwrap_or_else(|| media_type_of(inspection.format, &extension).to_owned());
-        let file = File { location, length, sha256, file_name, extension, media_type, inspection };
-        let late = new.accept.map_or_else(|| Ok(AssetChange::default()), |accept| accept(&file))?;
-        Ok((file, late))
-    }
-
     /// The second half: `batch` and the blob's readiness become true together. On failure nothing remains, unless
     /// the outcome is unknown; then the sweep decides by what the records say.
-    async fn make_ready(&self, blob: Stored<Blob>, mut batch: Batch) -> Result<()> {
-        let ready = blob.changed(Blob { state: BlobState::Ready, ..blob.value.clone() }, self.now());
-        batch.update(&ready)?;
+    pub(super) async fn make_ready(&self, blob: Stored<Blob>, mut batch: Batch) -> Result<()> {
+        batch.update(&self.ready_blob(&blob))?;
         let Err(error) = self.commit(batch).await else { return Ok(()) };
+        self.settle(blob, error).await
+    }
+
+    /// What becomes of a blob whose last commit was answered with `error`.
+    pub(super) async fn settle(&self, blob: Stored<Blob>, error: Error) -> Result<()> {
         match self.find(blob.organization, blob.id).await {
             // The commit did take effect, and someone has changed the asset since.
             Ok(Some(found)) if found.state != BlobState::Pending => Ok(()),
@@ -445,8 +469,12 @@ impl Depot {
         }
     }
 
+    pub(super) fn ready_blob(&self, blob: &Stored<Blob>) -> Stored<Blob> {
+        blob.changed(Blob { state: BlobState::Ready, ..blob.value.clone() }, self.now())
+    }
+
     /// Takes back a pending blob, bytes first. What fails here is left to the sweep.
-    async fn discard(&self, blob: Stored<Blob>, why: Error) -> Error {
+    pub(super) async fn discard(&self, blob: Stored<Blob>, why: Error) -> Error {
         self.erase(&blob).await;
         why
     }
@@ -474,8 +502,26 @@ impl Depot {
     }
 }
 
+/// Says what a measured file is, and asks for a last look at it.
+async fn describe(
+    new: NewFile,
+    (location, length, sha256): (Location, u64, String),
+    inspector: &dyn Inspector,
+    source: &dyn Source,
+) -> Result<(File, AssetChange)> {
+    let file_name = show_name(&new.file_name);
+    let extension = extension_of(&file_name);
+    let media_type = new.media_type.filter(|text| is_media_type(text));
+    let hint = Hint { file_name: Some(file_name.clone()), media_type: media_type.clone() };
+    let inspection = tidy(inspector.inspect(source, &hint).await);
+    let media_type = media_type.unwrap_or_else(|| media_type_of(inspection.format, &extension).to_owned());
+    let file = File { location, length, sha256, file_name, extension, media_type, inspection };
+    let late = new.accept.map_or_else(|| Ok(AssetChange::default()), |accept| accept(&file))?;
+    Ok((file, late))
+}
+
 impl NewAsset {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         check_optional_text("name", &self.name, 256)?;
         check_optional_text("description", &self.description, 1_000)?;
         if let Some(alias) = &self.alias {
@@ -488,7 +534,7 @@ impl NewAsset {
         check_extra("extra", &self.extra)
     }
 
-    fn into_asset(self, actor: &Actor, content: Content) -> Asset {
+    pub(super) fn into_asset(self, actor: &Actor, content: Content) -> Asset {
         let (class, fallback) = match &content {
             Content::File(file) => (class_of(file), file.file_name.clone()),
             Content::Link { url } => (AssetClass::Other, url.chars().take(256).collect()),
@@ -505,13 +551,14 @@ impl NewAsset {
             expose_to_children: self.expose_to_children,
             extra: self.extra,
             uploaded_by: actor.person.clone(),
+            app: None,
             release: None,
         }
     }
 }
 
 impl AssetChange {
-    fn apply(&self, asset: &mut Asset) -> Result<()> {
+    pub(super) fn apply(&self, asset: &mut Asset) -> Result<()> {
         if let Some(name) = &self.name {
             check_text("name", name, 256)?;
             asset.name.clone_from(name);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::authorize::{Actor, Target, permission};
+use crate::authorize::{Actor, permission};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
 use crate::domain::{
     Access, Asset, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
@@ -54,8 +54,7 @@ impl Depot {
         id: Id<Asset>,
         range: ByteRange,
     ) -> Result<Download> {
-        self.authorize(actor, permission::ASSET_GET, Target::organization(organization)).await?;
-        let asset = self.load(organization, id).await?;
+        let asset = self.permitted_asset(actor, permission::ASSET_GET, organization, id).await?;
         self.open(asset, range).await
     }
 
@@ -86,14 +85,21 @@ impl Depot {
     /// it now.
     ///
     /// # Errors
-    /// `NotFound` when neither holds.
+    /// `NotFound` when neither holds; `Conflict(Unprocessed)` for a build that is no release.
     pub async fn ticket(
         &self,
         actor: &Actor,
         organization: Id<Organization>,
         release: Id<Release>,
     ) -> Result<IssuedTicket> {
-        let (release, app) = self.release_and_app(organization, release).await?;
+        let (release, app) = match self.release_and_app(organization, release).await {
+            // Those who may see the build are told that it is no release yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let build = self.build(actor, organization, release.cast()).await;
+                return Err(build.map_or(error, |_| Error::unprocessed()));
+            }
+            other => other?,
+        };
         let install = match self.authorize(actor, permission::RELEASE_GET, on_app(&app)).await {
             Ok(()) => false,
             Err(error) if error.kind() == ErrorKind::Forbidden => {

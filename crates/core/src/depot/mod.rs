@@ -3,12 +3,14 @@
 mod apps;
 mod assets;
 mod auth_policies;
+mod builds;
 mod deliver;
 mod describe;
 mod ends;
 mod keys;
 mod measure;
 mod people;
+mod process;
 mod releases;
 mod stores;
 mod upkeep;
@@ -34,6 +36,7 @@ use crate::records::{Batch, Change, Claim, Key, RecordStore};
 pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
+pub use builds::{DescribeBuild, NewBuild};
 pub use deliver::{Download, IssuedTicket};
 pub use keys::{CreatedKey, NewKey};
 pub use people::GroupChange;
@@ -89,6 +92,10 @@ pub struct Limits {
     /// How much older than `upload_deadline` an unfinished upload must be before a sweep takes it. Default
     /// 1 hour.
     pub sweep_grace: Duration,
+    /// How long one worker may read a build before another one takes it up. Default 2 minutes.
+    pub build_lease: Duration,
+    /// How often a build is taken up before it is given up. Default 5.
+    pub build_attempts: u32,
     /// How long a ticket is good for. Default 15 minutes.
     pub ticket_lifetime: Duration,
 }
@@ -99,6 +106,8 @@ impl Default for Limits {
             upload_bytes: 8 << 30,
             upload_deadline: Duration::from_secs(6 * 3600),
             sweep_grace: Duration::from_secs(3600),
+            build_lease: Duration::from_secs(2 * 60),
+            build_attempts: 5,
             ticket_lifetime: Duration::from_secs(15 * 60),
         }
     }
@@ -210,22 +219,26 @@ impl Depot {
 
     /// Adds to a query what the actor may see: only its apps, at `field`.
     async fn scoped(&self, actor: &Actor, permission: &str, query: Query, field: Field) -> Result<Query> {
-        if actor.is_system() {
-            return Ok(query);
+        match self.scope(actor, permission, query.organization).await? {
+            Scope::All => Ok(query),
+            Scope::Apps(apps) => Ok(query.filter(field, Op::In(apps.into_iter().map(Value::from).collect()))),
         }
-        let scope = self.0.authorizer.scope(actor, permission, query.organization).await?;
-        let scope = match (scope, actor.app) {
+    }
+
+    /// On which apps the actor may do something, with this credential.
+    async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
+        if actor.is_system() {
+            return Ok(Scope::All);
+        }
+        let scope = self.0.authorizer.scope(actor, permission, organization).await?;
+        Ok(match (scope, actor.app) {
             (scope, None) => scope,
             (Scope::All, Some(app)) => Scope::Apps([app].into()),
             (Scope::Apps(mut apps), Some(app)) => {
                 apps.retain(|other| *other == app);
                 Scope::Apps(apps)
             }
-        };
-        match scope {
-            Scope::All => Ok(query),
-            Scope::Apps(apps) => Ok(query.filter(field, Op::In(apps.into_iter().map(Value::from).collect()))),
-        }
+        })
     }
 
     async fn find<T: Entity>(&self, organization: Id<Organization>, id: Id<T>) -> Result<Option<Stored<T>>> {
@@ -378,6 +391,11 @@ impl Batch {
     fn update<T: Entity>(&mut self, stored: &Stored<T>) -> Result<()> {
         self.changes.push(Change::Update(stored.to_record(self.id)?));
         Ok(())
+    }
+
+    /// Fails the batch unless the record exists.
+    fn require<T: Entity>(&mut self, organization: Id<Organization>, id: Id<T>) {
+        self.changes.push(Change::Require { organization, kind: T::KIND, id: id.cast() });
     }
 
     fn delete<T: Entity>(&mut self, stored: &Stored<T>) {

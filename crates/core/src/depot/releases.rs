@@ -5,7 +5,8 @@
 
 use crate::authorize::{Actor, permission};
 use crate::domain::{
-    App, Asset, Content, Id, Listing, Offer, Organization, Release, Stored, check_optional_text, check_text,
+    App, Asset, Build, Content, Entity as _, Id, Listing, Offer, Organization, Release, Stored,
+    check_optional_text, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{Lifecycle, State, Verb};
@@ -49,18 +50,8 @@ impl Depot {
             used.release = Some(stored.id);
             batch.update(&asset.changed(used, self.now()))?;
             let mut counted = app.value.clone();
-            counted.releases += 1;
-            counted.released_at = Some(self.now());
-            if !counted.platforms.contains(&stored.platform) {
-                counted.platforms.push(stored.platform);
-            }
+            self.announce(actor, &mut batch, &mut counted, &stored).await?;
             batch.update(&app.changed(counted, self.now()))?;
-            if stored.state == State::Published {
-                self.refresh_offers(&mut batch, &stored).await?;
-            }
-            let mut event = self.event(actor, "release.create", &stored);
-            event.to = Some(stored.state.as_str().to_owned());
-            batch.events.push(event);
             match self.commit(batch).await {
                 Ok(()) => return Ok(stored),
                 Err(error) if retry(&error, attempt) => app = self.load(organization, app.id).await?,
@@ -68,6 +59,28 @@ impl Depot {
             }
         }
         Err(Error::stale(None))
+    }
+
+    /// Adds to `batch` what a new release brings with it, and counts it in its `app`.
+    pub(super) async fn announce(
+        &self,
+        actor: &Actor,
+        batch: &mut Batch,
+        app: &mut App,
+        release: &Stored<Release>,
+    ) -> Result<()> {
+        app.releases += 1;
+        app.released_at = Some(self.now());
+        if !app.platforms.contains(&release.platform) {
+            app.platforms.push(release.platform);
+        }
+        if release.state == State::Published {
+            self.refresh_offers(batch, release).await?;
+        }
+        let mut event = self.event(actor, "release.create", release);
+        event.to = Some(release.state.as_str().to_owned());
+        batch.events.push(event);
+        Ok(())
     }
 
     fn release_of(&self, app: &Stored<App>, asset: &Stored<Asset>, notes: String) -> Result<Release> {
@@ -96,6 +109,7 @@ impl Depot {
             state,
             notes,
             length: file.length,
+            built: false,
             published_at: (state == State::Published).then(|| self.now()),
         })
     }
@@ -182,41 +196,62 @@ impl Depot {
     ) -> Result<()> {
         let (release, app) = self.release_and_app(organization, id).await?;
         self.authorize(actor, permission::RELEASE_REMOVE, on_app(&app)).await?;
-        self.drop_release(actor, release).await
+        self.drop_release(actor, organization, app.id, release.id).await
     }
 
-    pub(super) async fn drop_release(&self, actor: &Actor, release: Stored<Release>) -> Result<()> {
-        let organization = release.organization;
-        let mut release = release;
+    /// Removes what goes by this id: the release, the build it was made of, and their files.
+    pub(super) async fn drop_release(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        app: Id<App>,
+        id: Id<Release>,
+    ) -> Result<()> {
+        let missing = || Error::not_found(Release::NAME);
         for attempt in 1.. {
-            let app: Stored<App> = self.load(organization, release.app).await?;
+            let release: Option<Stored<Release>> = self.find(organization, id).await?;
+            let build: Option<Stored<Build>> = self.find(organization, id.cast()).await?;
+            // What was there a moment ago and is gone was removed by someone else.
+            if release.is_none() && build.is_none() {
+                return if attempt == 1 { Err(missing()) } else { Ok(()) };
+            }
             let mut batch = Batch::new();
-            batch.delete(&release);
-            let mut counted = app.value.clone();
-            counted.releases = counted.releases.saturating_sub(1);
-            batch.update(&app.changed(counted, self.now()))?;
-            let gone = Stored {
-                value: Release { state: State::Retired, ..release.value.clone() },
-                ..release.clone()
-            };
-            self.refresh_offers(&mut batch, &gone).await?;
-            let mut blob = None;
-            if let Some(asset) = self.find(organization, release.asset).await? {
-                batch.delete(&asset);
-                blob = self.doomed(&asset).await?;
-                if let Some(blob) = &blob {
-                    batch.update(blob)?;
+            let app: Option<Stored<App>> = self.find(organization, app).await?;
+            let mut counted = app.as_ref().map(|app| app.value.clone());
+            if let Some(release) = &release {
+                batch.delete(release);
+                batch.events.push(self.event(actor, "release.remove", release));
+                let retired = Release { state: State::Retired, ..release.value.clone() };
+                let gone = Stored { value: retired, ..release.clone() };
+                self.refresh_offers(&mut batch, &gone).await?;
+                if let Some(counted) = &mut counted {
+                    counted.releases = counted.releases.saturating_sub(1);
                 }
             }
-            batch.events.push(self.event(actor, "release.remove", &release));
+            if let Some(build) = &build {
+                self.drop_build(actor, &mut batch, counted.as_mut(), build).await?;
+            }
+            if let (Some(app), Some(counted)) = (app, counted) {
+                batch.update(&app.changed(counted, self.now()))?;
+            }
+            let mut blobs = Vec::new();
+            let belonging =
+                Query::of::<Asset>(organization).filter(Field::parse("release")?, Op::Eq(id.into()));
+            for asset in self.list_all::<Asset>(belonging).await? {
+                batch.delete(&asset);
+                if let Some(blob) = self.doomed(&asset).await? {
+                    batch.update(&blob)?;
+                    blobs.push(blob);
+                }
+            }
             match self.commit(batch).await {
                 Ok(()) => {
-                    if let Some(blob) = blob {
+                    for blob in blobs {
                         self.erase(&blob).await;
                     }
                     return Ok(());
                 }
-                Err(error) if retry(&error, attempt) => release = self.load(organization, release.id).await?,
+                Err(error) if retry(&error, attempt) => {}
                 Err(error) => return Err(error),
             }
         }

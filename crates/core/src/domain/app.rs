@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Extra, Kind, Timestamp};
+use super::{Asset, Entity, Extra, Id, Kind, Timestamp};
 use crate::authorize::Person;
 use crate::inspect::Platform;
 use crate::lifecycle::Lifecycle;
@@ -29,6 +29,12 @@ pub struct App {
     /// The platforms that releases were ever made for.
     #[serde(default)]
     pub platforms: Vec<Platform>,
+    /// How many builds were processed or given up.
+    #[serde(default)]
+    pub builds: u64,
+    /// The icon of the newest build that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon: Option<Id<Asset>>,
     /// When the last release came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,

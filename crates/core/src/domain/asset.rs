@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Entity, Id, Kind, Release, StorageProvider};
+use super::{App, Entity, Id, Kind, Release, StorageProvider};
 use crate::authorize::Person;
 use crate::inspect::Inspection;
 use crate::records::Claim;
@@ -38,7 +38,11 @@ pub struct Asset {
     pub extra: Extra,
     /// Who added it.
     pub uploaded_by: Person,
-    /// The release whose package this is. Such an asset goes when its release goes.
+    /// The app it was sent for: rights on that app are enough then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Id<App>>,
+    /// The release (or the build that is to become it) this is the package, the icon or an attached file of. Such an
+    /// asset goes when its release goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Id<Release>>,
 }

@@ -6,6 +6,7 @@
 mod app;
 mod asset;
 mod auth_policy;
+mod build;
 mod event;
 mod grant;
 mod group;
@@ -32,6 +33,7 @@ use crate::records::{Batch, Claim, Record};
 pub use app::{App, LifecycleName};
 pub use asset::{Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Location, Reference};
 pub use auth_policy::{AuthMethod, AuthPolicy};
+pub use build::{Build, BuildNotes, BuildStatus, Deployer, Git, Job, Notify};
 pub use event::{Event, EventFilter, NewEvent};
 pub use grant::{Grant, Role};
 pub use group::Group;
@@ -75,6 +77,8 @@ pub enum Kind {
     Blob,
     App,
     Release,
+    Build,
+    Job,
     Store,
     Listing,
     AuthPolicy,
@@ -111,12 +115,14 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
         Self::App,
         Self::Release,
+        Self::Build,
+        Self::Job,
         Self::Store,
         Self::Listing,
         Self::AuthPolicy,
@@ -138,6 +144,8 @@ impl Kind {
             Self::Blob => "blob",
             Self::App => "app",
             Self::Release => "release",
+            Self::Build => "build",
+            Self::Job => "job",
             Self::Store => "store",
             Self::Listing => "listing",
             Self::AuthPolicy => "authpolicy",
@@ -182,6 +190,8 @@ impl Kind {
                         text("content.mediaType"),
                         number("content.length"),
                         number("segment"),
+                        text("app"),
+                        text("release"),
                         many("references.id"),
                         many("references.type"),
                     ]
@@ -190,6 +200,20 @@ impl Kind {
             Self::Blob => const { &[text("state")] },
             Self::App => const { &[text("name"), text("slug"), text("owner")] },
             Self::Release => const { &[text("app"), text("state"), text("platform"), text("version")] },
+            Self::Build => {
+                const {
+                    &[
+                        text("app"),
+                        text("status"),
+                        text("platform"),
+                        text("version"),
+                        text("git.branch"),
+                        text("git.tag"),
+                        many("tags"),
+                    ]
+                }
+            }
+            Self::Job => const { &[number("due")] },
             Self::Listing => {
                 const { &[text("store"), text("app"), text("visibility"), text("name"), many("audience.groups")] }
             }

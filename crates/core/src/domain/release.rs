@@ -27,6 +27,9 @@ pub struct Release {
     pub notes: String,
     /// The package's length in bytes.
     pub length: u64,
+    /// Made by a build: then the app may have its version several times.
+    #[serde(default)]
+    pub built: bool,
     /// When it was last published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_at: Option<Timestamp>,
@@ -37,6 +40,9 @@ impl Entity for Release {
     const NAME: &'static str = "release";
 
     fn claims(&self) -> Vec<Claim> {
+        if self.built {
+            return Vec::new();
+        }
         let code = self.version_code.as_deref().unwrap_or_default();
         let version = format!("{}/{}/{}/{code}", self.app, self.platform.as_str(), self.version);
         vec![Claim::new("version", version)]
