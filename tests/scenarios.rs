@@ -340,6 +340,7 @@ async fn the_fixture_package_lives_its_whole_life(ground: Ground) {
         ("release.submit", "in-review"),
         ("release.approve", "approved"),
         ("release.publish", "published"),
+        ("release.install", ""),
         ("release.download", ""),
     ];
     assert_eq!(told, expected);
@@ -595,16 +596,36 @@ async fn a_ticket_ends(ground: Ground) {
     stage.list(&app, Audience::everyone()).await;
     let open = async |token: &str| stage.depot.open_ticket(token, ByteRange::of(0, 4)).await.map(|_| ());
     let ticket = stage.depot.ticket(&ada, stage.acme, release.id).await.unwrap();
-    open(&ticket.token).await.unwrap();
+    assert_eq!(stage.depot.ticketed(&ticket.token).await.unwrap().release.id, release.id);
     for bad in
         ["", "x", "-", &ticket.token[..40], &format!("{}0", ticket.token), &"a".repeat(100_000), "\0-\0"]
     {
         assert_eq!(kind(open(bad).await), ErrorKind::Unauthenticated);
     }
     assert!(!format!("{ticket:?}").contains(&ticket.token), "the token is not for logs");
-    stage.clock.fetch_add(16 * 60 * 1_000, SeqCst);
+    let minutes = |count: i64| stage.clock.fetch_add(count * 60 * 1_000, SeqCst);
+    minutes(16);
     assert_eq!(kind(open(&ticket.token).await), ErrorKind::Unauthenticated, "expired");
     assert_eq!(stage.depot.sweep().await.unwrap().tickets, 1);
+
+    let ticket = stage.depot.ticket(&ada, stage.acme, release.id).await.unwrap();
+    minutes(14);
+    open(&ticket.token).await.unwrap();
+    minutes(59);
+    assert_eq!(stage.depot.sweep().await.unwrap().tickets, 0);
+    let part = stage.depot.open_ticket(&ticket.token, ByteRange::of(4, 4)).await.unwrap();
+    assert_eq!(read(part.stream).await.len(), 4, "what was begun may be finished");
+    minutes(2);
+    assert_eq!(kind(open(&ticket.token).await), ErrorKind::Unauthenticated, "the grace is over");
+
+    let bob = stage.hire("bob", "org.member").await;
+    let ticket = stage.depot.ticket(&ada, stage.acme, release.id).await.unwrap();
+    let revoke = async |actor| stage.depot.revoke_ticket(actor, stage.acme, ticket.ticket.id).await;
+    assert_eq!(kind(revoke(&bob).await), ErrorKind::Forbidden, "another's");
+    open(&ticket.token).await.unwrap();
+    revoke(&ada).await.unwrap();
+    assert_eq!(kind(open(&ticket.token).await), ErrorKind::Unauthenticated, "revoked");
+
     let ticket = stage.depot.ticket(&ada, stage.acme, release.id).await.unwrap();
     stage.go(&release, &[Verb::Unpublish]).await;
     assert_eq!(kind(open(&ticket.token).await), ErrorKind::Unauthenticated, "no longer published");

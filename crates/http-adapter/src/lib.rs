@@ -7,6 +7,7 @@
 mod call;
 mod dialects;
 mod service;
+mod storefront;
 mod wire;
 
 pub use dialects::{applivery, emporix};

@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::call::Backend;
 use crate::dialects::{applivery, emporix};
+use crate::storefront;
 
 /// Serves a depot to HTTP clients, each in its own dialect.
 ///
@@ -30,6 +31,7 @@ use crate::dialects::{applivery, emporix};
 /// |---|---|
 /// | `/v1/…` | Applivery |
 /// | `/media/…`, `/oauth/token` | Emporix |
+/// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
 ///
@@ -82,6 +84,7 @@ use crate::dialects::{applivery, emporix};
 pub struct Service {
     applivery: Router,
     emporix: Router,
+    storefront: Router,
     own: Router,
 }
 
@@ -134,7 +137,8 @@ impl ServiceBuilder {
         // Each with its own answers for what it does not know, so they are kept apart.
         Service {
             applivery: applivery::router(Arc::clone(&backend)),
-            emporix: emporix::router(backend, self.emporix),
+            emporix: emporix::router(Arc::clone(&backend), self.emporix),
+            storefront: storefront::router(backend),
             own,
         }
     }
@@ -177,6 +181,7 @@ where
         let router = match dialect {
             Dialect::Applivery => &self.applivery,
             Dialect::Emporix => &self.emporix,
+            Dialect::Storefront => &self.storefront,
             Dialect::None => &self.own,
         };
         let answer = AssertUnwindSafe(router.clone().oneshot(request));
@@ -197,6 +202,7 @@ impl fmt::Debug for Service {
 enum Dialect {
     Applivery,
     Emporix,
+    Storefront,
     None,
 }
 
@@ -205,6 +211,7 @@ impl Dialect {
         match path.split('/').nth(1) {
             Some("v1") => Self::Applivery,
             Some("media" | "oauth") => Self::Emporix,
+            Some("install") => Self::Storefront,
             _ => Self::None,
         }
     }
@@ -215,7 +222,7 @@ impl Dialect {
         match self {
             Self::Applivery => applivery::Fault::internal().into_response(),
             Self::Emporix => emporix::defect(),
-            Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+            Self::Storefront | Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         }
     }
 }

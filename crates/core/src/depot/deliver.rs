@@ -7,14 +7,15 @@ use sha2::{Digest as _, Sha256};
 use crate::authorize::{Actor, permission};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
 use crate::domain::{
-    Access, Asset, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
+    Access, App, Asset, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
 };
 use crate::error::{CredentialFault, Error, ErrorKind, Result};
 use crate::lifecycle::State;
 use crate::query::{Field, Op, Page, Query};
+use crate::records::Batch;
 
 use super::measure::hex;
-use super::{Depot, on_app};
+use super::{Depot, on_app, retry};
 
 /// Bytes on their way out.
 pub struct Download {
@@ -40,6 +41,19 @@ impl std::fmt::Debug for IssuedTicket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IssuedTicket").field("ticket", &self.ticket.id).finish_non_exhaustive()
     }
+}
+
+/// What a ticket lets its holder fetch.
+#[derive(Debug, Clone)]
+pub struct Ticketed {
+    /// The ticket.
+    pub ticket: Stored<Ticket>,
+    /// Which release.
+    pub release: Stored<Release>,
+    /// Of which app.
+    pub app: Stored<App>,
+    /// Its package.
+    pub asset: Stored<Asset>,
 }
 
 impl Depot {
@@ -82,7 +96,7 @@ impl Depot {
     }
 
     /// Leave to fetch a release's files: for those who may see the release, and for those to whom a store offers
-    /// it now.
+    /// it now. The latter is an installation, and told of as `release.install`.
     ///
     /// # Errors
     /// `NotFound` when neither holds; `Conflict(Unprocessed)` for a build that is no release.
@@ -119,18 +133,47 @@ impl Depot {
             install,
             subject: actor.subject.clone(),
             origin: actor.origin.clone(),
+            started_at: None,
             expires_at: self.now().after(self.0.limits.ticket_lifetime),
         };
         let stored = Stored::new(organization, ticket, self.now());
-        let ticket = self.insert(actor, "ticket.create", stored).await?;
-        Ok(IssuedTicket { token: format!("{organization}-{secret}"), ticket })
+        let mut batch = Batch::new();
+        batch.insert(&stored)?;
+        batch.events.push(self.event(actor, "ticket.create", &stored));
+        if install {
+            batch.events.push(self.event(actor, "release.install", &release));
+        }
+        self.commit(batch).await?;
+        Ok(IssuedTicket { token: format!("{organization}-{secret}"), ticket: stored })
     }
 
-    /// The package a ticket is for. Each first byte that goes out is an event.
+    /// Takes a ticket back: for the one it was made for, and for those who may take the app out of stores.
     ///
     /// # Errors
-    /// `Unauthenticated` for an unknown or expired token, and for a release that may no longer be installed.
-    pub async fn open_ticket(&self, token: &str, range: ByteRange) -> Result<Download> {
+    /// See [`Depot`].
+    pub async fn revoke_ticket(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Ticket>,
+    ) -> Result<()> {
+        let ticket: Stored<Ticket> = self.load(organization, id).await?;
+        if ticket.subject != actor.subject {
+            let (_, app) = self.release_and_app(organization, ticket.release).await?;
+            self.authorize(actor, permission::LISTING_REMOVE, on_app(&app)).await?;
+        }
+        let mut batch = Batch::new();
+        batch.delete(&ticket);
+        batch.events.push(self.event(actor, "ticket.revoke", &ticket));
+        self.commit(batch).await
+    }
+
+    /// What a ticket is for, as long as it is good: whoever has the token needs nothing else.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for an unknown, revoked or expired token, and for a release that may no longer be
+    /// installed.
+    pub async fn ticketed(&self, token: &str) -> Result<Ticketed> {
         let bad = || Error::unauthenticated(CredentialFault::Bad);
         let (organization, secret) = token.split_once('-').filter(|_| token.len() < 256).ok_or_else(bad)?;
         let organization = Id::parse(organization).map_err(|_| bad())?;
@@ -143,15 +186,39 @@ impl Depot {
         if ticket.install && !matches!(release.state, State::Published | State::Deprecated) {
             return Err(bad());
         }
+        let app = self.load(organization, release.app).await?;
         let asset = self.load(organization, ticket.asset).await?;
-        let download = self.open(asset, range).await?;
-        if download.start == 0 {
+        Ok(Ticketed { ticket, release, app, asset })
+    }
+
+    /// The package a ticket is for. Each first byte that goes out is an event.
+    ///
+    /// # Errors
+    /// As [`Depot::ticketed`].
+    pub async fn open_ticket(&self, token: &str, range: ByteRange) -> Result<Download> {
+        for attempt in 1.. {
+            let Ticketed { ticket, release, asset, .. } = self.ticketed(token).await?;
+            let download = self.open(asset, range).await?;
+            if download.start > 0 && ticket.started_at.is_some() {
+                return Ok(download);
+            }
             let holder = Actor { origin: ticket.origin.clone(), ..Actor::new(ticket.subject.clone()) };
-            let mut batch = crate::records::Batch::new();
+            let mut batch = Batch::new();
             batch.events.push(self.event(&holder, "release.download", &release));
-            self.commit(batch).await?;
+            if ticket.started_at.is_none() {
+                let now = self.now();
+                let mut started = ticket.value.clone();
+                started.started_at = Some(now);
+                started.expires_at = started.expires_at.max(now.after(self.0.limits.ticket_grace));
+                batch.update(&ticket.changed(started, now))?;
+            }
+            match self.commit(batch).await {
+                Ok(()) => return Ok(download),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(download)
+        Err(Error::stale(None))
     }
 
     /// Whether a listing with an audience that includes the actor offers this release now.

@@ -37,7 +37,7 @@ pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
 pub use builds::{DescribeBuild, NewBuild};
-pub use deliver::{Download, IssuedTicket};
+pub use deliver::{Download, IssuedTicket, Ticketed};
 pub use keys::{CreatedKey, NewKey};
 pub use people::GroupChange;
 pub use releases::NewRelease;
@@ -98,6 +98,9 @@ pub struct Limits {
     pub build_attempts: u32,
     /// How long a ticket is good for. Default 15 minutes.
     pub ticket_lifetime: Duration,
+    /// How long a ticket is good for at least once the first byte of its package went out, so that a download
+    /// that breaks off can be resumed. Default 1 hour.
+    pub ticket_grace: Duration,
 }
 
 impl Default for Limits {
@@ -109,6 +112,7 @@ impl Default for Limits {
             build_lease: Duration::from_secs(2 * 60),
             build_attempts: 5,
             ticket_lifetime: Duration::from_secs(15 * 60),
+            ticket_grace: Duration::from_secs(3600),
         }
     }
 }

@@ -21,7 +21,10 @@ pub struct Ticket {
     /// From where it was asked for.
     #[serde(default)]
     pub origin: Origin,
-    /// Until when it is good.
+    /// When the first byte of the package went out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Until when it is good. The first byte moves it, so that what was begun can be finished.
     pub expires_at: Timestamp,
 }
 

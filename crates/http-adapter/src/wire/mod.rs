@@ -8,6 +8,7 @@ pub(crate) mod deliver;
 pub(crate) mod detached;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod manifest;
 pub(crate) mod multipart;
 pub(crate) mod page;
 pub(crate) mod range;
@@ -15,5 +16,6 @@ pub(crate) mod range;
 pub(crate) use {
     deliver::deliver,
     detached::detached,
+    manifest::Manifest,
     multipart::{FilePart, Form, Part},
 };
