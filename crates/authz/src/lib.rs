@@ -9,10 +9,12 @@
 mod casbin;
 mod keys;
 mod model;
+mod passwords;
 mod policy;
 mod snapshot;
 
 pub use self::casbin::{CasbinAuthorizer, LEASE, LEASE_LIMIT};
 pub use self::keys::{Keys, TOKEN_LIFETIME};
 pub use self::model::MODEL;
+pub use self::passwords::Argon2Passwords;
 pub use self::policy::DEFAULT_POLICY;

@@ -2,6 +2,7 @@
 
 mod apps;
 mod assets;
+mod attempts;
 mod auth_policies;
 mod builds;
 mod deliver;
@@ -12,8 +13,10 @@ mod measure;
 mod people;
 mod process;
 mod releases;
+mod sessions;
 mod stores;
 mod upkeep;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +25,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::authenticate::{NoPasswords, Passwords};
 use crate::authorize::{Actor, Authorizer, DenyAll, Scope, Target};
 use crate::blobs::BlobStore;
 use crate::domain::{
@@ -33,6 +37,8 @@ use crate::memory::{MemoryBlobs, MemoryRecords};
 use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
 
+use self::attempts::Attempts;
+
 pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
@@ -41,8 +47,10 @@ pub use deliver::{Download, IssuedTicket, Ticketed};
 pub use keys::{CreatedKey, NewKey};
 pub use people::GroupChange;
 pub use releases::NewRelease;
+pub use sessions::{IssuedSession, Sessions, SignedIn};
 pub use stores::{Entrance, ListingChange, NewListing, StoreChange};
 pub use upkeep::SweepReport;
+pub use users::{NewUser, UserChange};
 
 /// Takes files in, learns what they are, keeps them, walks releases through their lifecycle and hands them out.
 ///
@@ -73,6 +81,8 @@ struct Inner {
     blobs: Arc<dyn BlobStore>,
     records: Arc<dyn RecordStore>,
     authorizer: Arc<dyn Authorizer>,
+    passwords: Arc<dyn Passwords>,
+    attempts: Attempts,
     inspector: Arc<dyn Inspector>,
     providers: BTreeMap<Id<StorageProvider>, (StorageProvider, Arc<dyn BlobStore>)>,
     limits: Limits,
@@ -101,6 +111,16 @@ pub struct Limits {
     /// How long a ticket is good for at least once the first byte of its package went out, so that a download
     /// that breaks off can be resumed. Default 1 hour.
     pub ticket_grace: Duration,
+    /// How long a session may be silent. Default 30 minutes.
+    pub session_idle: Duration,
+    /// How long a session may last. Default 12 hours.
+    pub session_lifetime: Duration,
+    /// How often somebody may try to sign in to one account within a window. Default 10.
+    pub sign_ins_per_account: u32,
+    /// How often somebody may try to sign in from one address within a window. Default 100.
+    pub sign_ins_per_address: u32,
+    /// The window in which attempts to sign in are counted. Default 15 minutes.
+    pub sign_in_window: Duration,
 }
 
 impl Default for Limits {
@@ -113,6 +133,11 @@ impl Default for Limits {
             build_attempts: 5,
             ticket_lifetime: Duration::from_secs(15 * 60),
             ticket_grace: Duration::from_secs(3600),
+            session_idle: Duration::from_secs(30 * 60),
+            session_lifetime: Duration::from_secs(12 * 3600),
+            sign_ins_per_account: 10,
+            sign_ins_per_address: 100,
+            sign_in_window: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -140,6 +165,13 @@ impl DepotBuilder {
     #[must_use]
     pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
         self.0.authorizer = authorizer;
+        self
+    }
+
+    /// Who hashes passwords. Default: nobody signs in by password.
+    #[must_use]
+    pub fn passwords(mut self, passwords: Arc<dyn Passwords>) -> Self {
+        self.0.passwords = passwords;
         self
     }
 
@@ -184,6 +216,8 @@ impl Depot {
             blobs: Arc::new(MemoryBlobs::new()),
             records: Arc::new(MemoryRecords::new()),
             authorizer: Arc::new(DenyAll),
+            passwords: Arc::new(NoPasswords),
+            attempts: Attempts::new(),
             inspector: Arc::new(NoInspector),
             providers: BTreeMap::new(),
             limits: Limits::default(),

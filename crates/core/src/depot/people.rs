@@ -263,7 +263,12 @@ impl Depot {
     }
 
     /// Nobody makes more of themselves than they are: giving and taking ownership takes an owner.
-    async fn check_rank(&self, actor: &Actor, organization: Id<Organization>, role: &Role) -> Result<()> {
+    pub(super) async fn check_rank(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        role: &Role,
+    ) -> Result<()> {
         if role.as_str() != Role::OWNER || actor.is_system() {
             return Ok(());
         }

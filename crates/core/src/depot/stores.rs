@@ -338,6 +338,7 @@ impl Depot {
     pub(super) async fn for_audience(&self, actor: &Actor, query: Query) -> Result<Query> {
         let mut groups = vec![Value::from(Audience::EVERYONE)];
         groups.extend(self.groups_of(query.organization, &actor.subject).await?.into_iter().map(Value::from));
+        groups.extend(actor.groups.iter().copied().map(Value::from));
         Ok(query.filter(Field::parse("audience.groups")?, Op::In(groups)))
     }
 

@@ -1,7 +1,7 @@
 //! Finishing what was interrupted.
 
 use crate::blobs::BlobKey;
-use crate::domain::{Blob, BlobState, Id, Organization, Stored, Ticket};
+use crate::domain::{Blob, BlobState, Entity, Id, Organization, Session, Stored, Ticket};
 use crate::error::Result;
 use crate::query::{Field, Op, Query, Value};
 use crate::records::Batch;
@@ -18,13 +18,16 @@ pub struct SweepReport {
     pub doomed: u64,
     /// Expired tickets removed.
     pub tickets: u64,
+    /// Sessions that are over removed.
+    pub sessions: u64,
     /// Blobs that could not be deleted; the next sweep tries again.
     pub left: u64,
 }
 
 impl Depot {
     /// Takes back unfinished uploads that are older than the upload deadline and its grace, finishes interrupted
-    /// removals, and forgets expired tickets. Safe to run at any time, several at once, and to interrupt.
+    /// removals, and forgets expired tickets
+    /// and sessions. Safe to run at any time, several at once, and to interrupt.
     ///
     /// # Errors
     /// `Unavailable`; what was done stays done.
@@ -32,7 +35,8 @@ impl Depot {
         let mut report = SweepReport::default();
         for organization in self.list_all::<Organization>(Query::of::<Organization>(Id::NIL)).await? {
             self.sweep_blobs(organization.id, &mut report).await?;
-            self.sweep_tickets(organization.id, &mut report).await?;
+            report.tickets += self.sweep_expired::<Ticket>(organization.id).await?;
+            report.sessions += self.sweep_expired::<Session>(organization.id).await?;
         }
         Ok(report)
     }
@@ -65,17 +69,18 @@ impl Depot {
         Ok(())
     }
 
-    async fn sweep_tickets(&self, organization: Id<Organization>, report: &mut SweepReport) -> Result<()> {
+    async fn sweep_expired<T: Entity>(&self, organization: Id<Organization>) -> Result<u64> {
         let over = Op::Range(Bound::Unbounded, Bound::Excluded(Value::Time(self.now())));
-        let expired = Query::of::<Ticket>(organization).filter(Field::parse("expiresAt")?, over);
-        for ticket in self.list_all::<Ticket>(expired).await? {
+        let expired = Query::of::<T>(organization).filter(Field::parse("expiresAt")?, over);
+        let mut removed = 0;
+        for record in self.list_all::<T>(expired).await? {
             let mut batch = Batch::new();
-            batch.delete(&ticket);
+            batch.delete(&record);
             if self.commit(batch).await.is_ok() {
-                report.tickets += 1;
+                removed += 1;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Compares blobs and records: what lies in the store without a record, and which ready records have no

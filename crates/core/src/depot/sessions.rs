@@ -1,0 +1,298 @@
+//! Signing in by password, and the sessions that come of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::authenticate::{Authenticator, Verdict};
+use crate::authorize::{Actor, Origin, Target, permission};
+use crate::domain::{Id, Organization, Password, Session, Stored, User};
+use crate::error::{CredentialFault, Error, Result};
+use crate::query::{Field, Op, Query};
+use crate::records::Batch;
+use crate::secret::{Parts, SESSION_PREFIX, Text};
+
+use super::users::PASSWORD_LIMIT;
+use super::{Depot, retry};
+
+/// How old the last use that a session tells may be before another is written down.
+const USE_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest text that is looked at, in bytes.
+const TEXT_LIMIT: usize = 512;
+
+/// Tells whom a session stands for, by asking the depot it was opened with.
+#[derive(Debug, Clone)]
+pub struct Sessions(Depot);
+
+impl Sessions {
+    /// The sessions of this depot.
+    pub fn new(depot: Depot) -> Self {
+        Self(depot)
+    }
+}
+
+#[async_trait]
+impl Authenticator for Sessions {
+    async fn authenticate(&self, token: &str) -> Result<Actor> {
+        Ok(self.0.session(token).await?.actor())
+    }
+
+    fn recognizes(&self, token: &str) -> bool {
+        token.starts_with(SESSION_PREFIX)
+    }
+}
+
+/// Somebody who signed in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignedIn {
+    /// Who.
+    pub user: Stored<User>,
+    /// Their session.
+    pub session: Stored<Session>,
+}
+
+/// A session and, this once, its text.
+#[derive(Clone, PartialEq)]
+pub struct IssuedSession {
+    /// The bearer text, `ads_ORGANIZATION.SECRET`.
+    pub token: String,
+    /// Who signed in.
+    pub signed_in: SignedIn,
+}
+
+impl SignedIn {
+    /// The user with all their rights. Where the request came from is for the caller to add.
+    pub fn actor(&self) -> Actor {
+        Actor { person: self.user.person(), ..Actor::new(self.user.id.into()) }
+    }
+}
+
+impl Depot {
+    /// Lets a user in who knows their password, by e-mail address or user name. Always a new session; one that the
+    /// client had before, `previous`, ends with it.
+    ///
+    /// # Behavior
+    /// - An unknown name, a user without password, one who is shut out and a wrong password are answered alike, and
+    ///   after as long.
+    /// - Attempts are limited per account and per address ([`Limits`](super::Limits)), in this process.
+    ///
+    /// # Errors
+    /// `Unauthenticated`; `Limited`, saying when to come back; `Unsupported` where nobody signs in by password.
+    pub async fn sign_in(
+        &self,
+        organization: Id<Organization>,
+        name: &str,
+        password: &str,
+        origin: Origin,
+        previous: Option<&str>,
+    ) -> Result<IssuedSession> {
+        let bad = || Error::unauthenticated(CredentialFault::Bad);
+        let limits = &self.0.limits;
+        let found = self.find_user(organization, name).await?;
+        // One account, whichever of its names is used.
+        let account = found.as_ref().map_or(name, |user| &user.email).to_owned();
+        self.0.attempts.count(organization, &account, origin.address.as_deref(), limits, self.now())?;
+        if password.len() > PASSWORD_LIMIT {
+            return Err(bad());
+        }
+        let id = found.as_ref().map_or(Id::NIL, |user| user.id);
+        let kept: Option<Stored<Password>> = self.find(organization, id.cast()).await?;
+        let kept = kept.as_ref().map(|kept| kept.digest.as_str());
+        let verdict = self.0.passwords.verify(password, kept).await?;
+        let mut user = found.filter(|user| user.enabled && verdict != Verdict::Wrong).ok_or_else(bad)?;
+        let generation = user.generation;
+        let digest = match verdict {
+            Verdict::Outdated => Some(self.0.passwords.hash(password).await?),
+            Verdict::Right | Verdict::Wrong => None,
+        };
+
+        let text = Text::generate(SESSION_PREFIX, organization)?;
+        for attempt in 1.. {
+            let now = self.now();
+            let session = Session {
+                digest: text.parts().digest(),
+                user: user.id,
+                generation,
+                origin: origin.clone(),
+                used_at: now,
+                expires_at: now.after(limits.session_lifetime),
+            };
+            let session = Stored::new(organization, session, now);
+            let next = user.changed(User { signed_in_at: Some(now), ..user.value.clone() }, now);
+            let signed_in = SignedIn { user: next, session };
+            let mut batch = Batch::new();
+            batch.insert(&signed_in.session)?;
+            batch.update(&signed_in.user)?;
+            if let Some(digest) = &digest {
+                self.put_password(&mut batch, &signed_in.user, digest).await?;
+            }
+            let actor = Actor { origin: origin.clone(), ..signed_in.actor() };
+            batch.events.push(self.event(&actor, "session.create", &signed_in.session));
+            match self.commit(batch).await {
+                Ok(()) => {
+                    self.0.attempts.forget(organization, &account);
+                    if let Some(previous) = previous {
+                        // Whatever it was, it is over; a client may send anything here.
+                        let _ = self.sign_out(previous).await;
+                    }
+                    return Ok(IssuedSession { token: text.into_text(), signed_in });
+                }
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
+            // Whoever changed the user may have shut them out, or given them another password.
+            let again: Option<Stored<User>> = self.find(organization, user.id).await?;
+            user = again.filter(|user| user.enabled && user.generation == generation).ok_or_else(bad)?;
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
+    /// Who presents this session.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for an unknown text, and for a session that was ended, was silent for too long, or is over.
+    pub async fn session(&self, token: &str) -> Result<SignedIn> {
+        let bad = || Error::unauthenticated(CredentialFault::Bad);
+        let session = self.find_session(token).await?.ok_or_else(bad)?;
+        let user: Option<Stored<User>> = self.find(session.organization, session.user).await?;
+        let user =
+            user.filter(|user| user.enabled && user.generation == session.generation).ok_or_else(bad)?;
+        let now = self.now();
+        if session.expires_at <= now || session.used_at.after(self.0.limits.session_idle) <= now {
+            return Err(Error::unauthenticated(CredentialFault::Expired));
+        }
+        let session =
+            if session.used_at.after(USE_INTERVAL) <= now { self.note_use(session).await } else { session };
+        Ok(SignedIn { user, session })
+    }
+
+    /// Ends the session that is presented.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for one that is not there.
+    pub async fn sign_out(&self, token: &str) -> Result<()> {
+        let session = self.find_session(token).await?;
+        let session = session.ok_or_else(|| Error::unauthenticated(CredentialFault::Bad))?;
+        let actor = Actor { origin: session.origin.clone(), ..Actor::new(session.user.into()) };
+        self.remove_session(&actor, session).await
+    }
+
+    /// A user's sessions that have not ended, oldest first. Everyone may see their own.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn sessions(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        user: Id<User>,
+    ) -> Result<Vec<Stored<Session>>> {
+        if actor.subject != user.into() {
+            self.authorize(actor, permission::USER_LIST, Target::organization(organization)).await?;
+        }
+        let user: Stored<User> = self.load(organization, user).await?;
+        let of_user =
+            Query::of::<Session>(organization).filter(Field::parse("user")?, Op::Eq(user.id.into()));
+        let (now, idle) = (self.now(), self.0.limits.session_idle);
+        let mut sessions = self.list_all::<Session>(of_user).await?;
+        sessions.retain(|session| {
+            user.enabled
+                && session.generation == user.generation
+                && session.expires_at > now
+                && session.used_at.after(idle) > now
+        });
+        sessions.sort_by_key(|session| session.id);
+        Ok(sessions)
+    }
+
+    /// Ends one session. Everyone may end their own.
+    ///
+    /// # Errors
+    /// `NotFound(session)`.
+    pub async fn end_session(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Session>,
+    ) -> Result<()> {
+        let found: Option<Stored<Session>> = self.find(organization, id).await?;
+        if !found.as_ref().is_some_and(|session| actor.subject == session.user.into()) {
+            self.authorize(actor, permission::USER_UPDATE, Target::organization(organization)).await?;
+        }
+        self.remove_session(actor, found.ok_or_else(|| Error::not_found("session"))?).await
+    }
+
+    /// Ends all of a user's sessions. Everyone may end their own.
+    ///
+    /// # Errors
+    /// `NotFound(user)`.
+    pub async fn end_sessions(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        user: Id<User>,
+    ) -> Result<()> {
+        let user: Stored<User> = if actor.subject == user.into() {
+            self.load(organization, user).await?
+        } else {
+            self.user_to_change(actor, permission::USER_UPDATE, organization, user).await?
+        };
+        let ended = self.update(actor, "user.signOut", user, None, |user| {
+            user.generation += 1;
+            Ok(())
+        });
+        ended.await.map(|_| ())
+    }
+
+    async fn find_session(&self, token: &str) -> Result<Option<Stored<Session>>> {
+        let parts = if token.len() <= TEXT_LIMIT { Parts::read(token) } else { None };
+        let organization = parts.and_then(|parts| Id::parse(parts.id.strip_prefix(SESSION_PREFIX)?).ok());
+        let (Some(parts), Some(organization)) = (parts, organization) else { return Ok(None) };
+        let digest = parts.digest();
+        let found: Option<Stored<Session>> =
+            self.find_claimed(organization, Session::SPACE, &digest.to_string()).await?;
+        Ok(found.filter(|session| session.digest.is(&digest)))
+    }
+
+    async fn remove_session(&self, actor: &Actor, mut session: Stored<Session>) -> Result<()> {
+        for attempt in 1.. {
+            let mut batch = Batch::new();
+            batch.delete(&session);
+            batch.events.push(self.event(actor, "session.remove", &session));
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => {}
+                other => return other,
+            }
+            match self.find(session.organization, session.id).await? {
+                Some(again) => session = again,
+                None => return Ok(()),
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
+    /// Another request of the session may do the same just now; one of them is enough, and none is worth failing for.
+    async fn note_use(&self, session: Stored<Session>) -> Stored<Session> {
+        let now = self.now();
+        let used = session.changed(Session { used_at: now, ..session.value.clone() }, now);
+        let mut batch = Batch::new();
+        let written = match batch.update(&used) {
+            Ok(()) => self.commit(batch).await,
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => used,
+            Err(error) => {
+                tracing::debug!(?error, session = %session.id, "the use of a session was not written down");
+                session
+            }
+        }
+    }
+}
+
+impl fmt::Debug for IssuedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedSession").field("session", &self.signed_in.session.id).finish_non_exhaustive()
+    }
+}
