@@ -62,7 +62,7 @@ async fn main() -> Outcome {
     heading("An app, and its release under review");
     let label = package.name.clone().unwrap_or_else(|| package.id.clone());
     let app = depot.create_app(&people.creator, acme, NewApp { name: label, ..NewApp::default() }).await?;
-    let new = NewRelease { asset: asset.id, notes: "First release.".to_owned() };
+    let new = NewRelease { notes: "First release.".to_owned(), ..NewRelease::of(asset.id) };
     let release = depot.create_release(&people.creator, acme, app.id, new).await?;
     say("release", format!("{} {} is {}", app.name, release.version, release.state.as_str()));
     let id = release.id;

@@ -211,7 +211,7 @@ impl Stage {
 
     async fn release(&self, app: &Stored<App>, fixture: &str) -> Stored<Release> {
         let asset = self.upload(fixture, package(fixture)).await;
-        let new = NewRelease { asset: asset.id, notes: String::new() };
+        let new = NewRelease::of(asset.id);
         self.depot.create_release(&system(), self.acme, app.id, new).await.unwrap()
     }
 
@@ -299,7 +299,7 @@ async fn the_fixture_package_lives_its_whole_life(ground: Ground) {
 
     let new = NewApp { name: "Field Notes".to_owned(), ..NewApp::default() };
     let app = stage.depot.create_app(&creator, stage.acme, new).await.unwrap();
-    let new = NewRelease { asset: asset.id, notes: "First.".to_owned() };
+    let new = NewRelease { notes: "First.".to_owned(), ..NewRelease::of(asset.id) };
     let release = stage.depot.create_release(&creator, stage.acme, app.id, new).await.unwrap();
     assert_eq!(release.state, State::Created);
     let team = stage.depot.create_group(&system(), stage.acme, "Field team", "").await.unwrap();
@@ -387,7 +387,7 @@ async fn every_step_is_taken_or_refused_as_the_table_says(ground: Ground) {
                 ) {
                     (Ok(after), Ok(to)) => {
                         assert_eq!(after.state, to);
-                        stage.depot.remove_release(&system(), stage.acme, release.id).await.unwrap();
+                        stage.depot.remove_release(&system(), stage.acme, release.id, None).await.unwrap();
                         release = stage.release(&app, "field-notes.apk").await;
                         stage.go(&release, &way).await;
                     }
@@ -439,7 +439,7 @@ async fn the_offer_follows_what_is_published(ground: Ground) {
     stage.clock.fetch_add(1_000, SeqCst);
     stage.go(&new, &[Verb::Republish]).await;
     assert_eq!(stage.offered(&ada).await, ["1.5.0"]);
-    stage.depot.remove_release(&system(), stage.acme, new.id).await.unwrap();
+    stage.depot.remove_release(&system(), stage.acme, new.id, None).await.unwrap();
     assert_eq!(stage.offered(&ada).await, ["1.4.2"]);
     let hide = ListingChange { visibility: Some(Visibility::Unlisted), ..ListingChange::default() };
     stage.depot.update_listing(&system(), stage.acme, listing.id, None, hide).await.unwrap();
@@ -473,7 +473,7 @@ async fn a_removed_app_leaves_nothing_behind(ground: Ground) {
     let release = stage.release(&app, "field-notes.apk").await;
     stage.release(&app, "field-notes-1.5.0.apk").await;
     stage.list(&app, Audience::everyone()).await;
-    let removed = stage.depot.remove_asset(&system(), stage.acme, release.asset).await;
+    let removed = stage.depot.remove_asset(&system(), stage.acme, release.asset.unwrap()).await;
     assert_eq!(kind(removed), ErrorKind::Conflict, "a release needs it");
     stage.depot.remove_app(&system(), stage.acme, app.id).await.unwrap();
     let all = |query: Query| query.counted().limit(1);
@@ -575,13 +575,13 @@ async fn another_organization_does_not_exist(ground: Ground) {
         let step = async |id| depot.step(&mallory, organization, id, Verb::Unpublish, "").await.map(|_| ());
         let ticket = async |id| depot.ticket(&mallory, organization, id).await.map(|_| ());
         let none = Id::generate();
-        assert_eq!(text(asset(release.asset).await), text(asset(none.cast()).await));
-        assert_eq!(text(open(release.asset).await), text(open(none.cast()).await));
+        assert_eq!(text(asset(release.asset.unwrap()).await), text(asset(none.cast()).await));
+        assert_eq!(text(open(release.asset.unwrap()).await), text(open(none.cast()).await));
         assert_eq!(text(app_of(app.id).await), text(app_of(none.cast()).await));
         assert_eq!(text(release_of(release.id).await).0, text(release_of(none).await).0);
         assert_eq!(text(step(release.id).await).0, text(step(none).await).0);
         assert_eq!(text(ticket(release.id).await).0, text(ticket(none).await).0);
-        assert_eq!(text(asset(release.asset).await).0, ErrorKind::NotFound);
+        assert_eq!(text(asset(release.asset.unwrap()).await).0, ErrorKind::NotFound);
     }
     assert_eq!(kind(depot.apps(&mallory, Query::of::<App>(stage.acme)).await), ErrorKind::NotFound);
     let listed = depot.assets(&mallory, Query::of::<Asset>(evil).counted()).await.unwrap();
@@ -672,7 +672,7 @@ async fn files_that_are_no_packages_are_kept_and_not_released(ground: Ground) {
     ] {
         let asset = stage.upload(name, bytes).await;
         assert!(asset.file().unwrap().inspection.package.is_none(), "{name}");
-        let new = NewRelease { asset: asset.id, notes: String::new() };
+        let new = NewRelease::of(asset.id);
         let released = stage.depot.create_release(&system(), stage.acme, app.id, new).await;
         assert_eq!(kind(released), ErrorKind::Unsupported, "{name}");
         stage.depot.remove_asset(&system(), stage.acme, asset.id).await.unwrap();
@@ -690,9 +690,7 @@ async fn the_same_version_is_released_once(ground: Ground) {
     ];
     let tries = uploads.iter().flat_map(|asset| [asset.id, asset.id]).map(|asset| {
         let (depot, acme, app) = (stage.depot.clone(), stage.acme, app.id);
-        tokio::spawn(async move {
-            depot.create_release(&system(), acme, app, NewRelease { asset, notes: String::new() }).await
-        })
+        tokio::spawn(async move { depot.create_release(&system(), acme, app, NewRelease::of(asset)).await })
     });
     let outcomes: Vec<_> = futures::future::join_all(tries).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");

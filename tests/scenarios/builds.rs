@@ -70,7 +70,7 @@ pub(super) async fn a_build_becomes_a_release(ground: Ground) {
         .unwrap();
     assert_eq!(build.files, [attached.id]);
     stage.assert_sound().await;
-    stage.depot.remove_release(&system(), stage.acme, release.id).await.unwrap();
+    stage.depot.remove_release(&system(), stage.acme, release.id, None).await.unwrap();
     assert_eq!(kind(stage.depot.build(&system(), stage.acme, build.id).await), ErrorKind::NotFound);
     let shown = stage.depot.app(&system(), stage.acme, "notes").await.unwrap();
     assert_eq!((shown.releases, shown.builds, shown.icon), (0, 0, None));

@@ -178,6 +178,7 @@ impl Keys {
             }
         };
         actor.scopes = scopes;
+        actor.home = Some(key.organization);
         actor.app = key.app;
         self.note_use(key).await;
         Ok(actor)

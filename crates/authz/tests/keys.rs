@@ -110,7 +110,10 @@ async fn a_key_stands_for_its_subject() {
     assert!(key.text.starts_with("adk_"));
     assert_eq!(parts(&key.text).0, key.key.value.key);
     let actor = keys.authenticate(&key.text).await.unwrap();
-    assert_eq!(actor, Actor { person, ..Actor::new(Subject::key(parts(&key.text).0).unwrap()) });
+    assert_eq!(
+        actor,
+        Actor { person, home: Some(home), ..Actor::new(Subject::key(parts(&key.text).0).unwrap()) }
+    );
     assert_eq!(actor.scopes, None);
 }
 

@@ -27,6 +27,8 @@ const EDIT_APPS: &[&str] = &[
     "mdm.global.asset.update",
     "mad.application.management.update",
     "mad.application.build.create",
+    "mad.application.build.update",
+    "mad.application.document.edit",
     "mad.application.lifecycle.submit",
     "mad.store.publishedApplication.create",
     "mad.store.publishedApplication.update",
@@ -43,6 +45,17 @@ const PUBLISH: &[&str] = &[
 ];
 const REMOVE_PARTS: &[&str] =
     &["mdm.global.asset.remove", "mad.application.build.remove", "mad.store.publishedApplication.remove"];
+const SUBSCRIBERS: &[&str] = &["mad.application.subscription.list"];
+const OWN: &[&str] = &["mad.application.build.updateOwn", "mad.application.build.removeOwn"];
+const PARTIES: &[&str] = &["mad.policy.management.list", "base.people.businessOwner.list"];
+const POLICIES_AND_OWNERS: &[&str] = &[
+    "mad.policy.management.create",
+    "mad.policy.management.update",
+    "mad.policy.management.remove",
+    "base.people.businessOwner.create",
+    "base.people.businessOwner.update",
+    "base.people.businessOwner.remove",
+];
 const REMOVE_APP: &[&str] = &["mad.application.management.remove"];
 const LISTINGS: &[&str] = &[
     "mad.store.publishedApplication.create",
@@ -95,6 +108,10 @@ fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
         GRANTS_AND_GROUPS,
         USERS_AND_KEYS,
         ADMIN_MORE,
+        SUBSCRIBERS,
+        OWN,
+        PARTIES,
+        POLICIES_AND_OWNERS,
     ];
     let mut owner = admin.clone();
     owner.push(ORGANIZATION_CREATE);
@@ -104,21 +121,26 @@ fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
         "mad.application.management.create",
         "mad.application.management.update",
         "mad.application.build.create",
+        "mad.application.document.edit",
         "mad.application.lifecycle.submit",
+        "base.people.group.list",
     ];
     vec![
         ("org.member", vec![MEMBER]),
         ("org.viewer", vec![MEMBER, SEE_APPS, SEE_ORGANIZATION]),
-        ("org.editor", vec![MEMBER, SEE_APPS, SEE_ORGANIZATION, EDIT_APPS, EDITOR_MORE]),
+        ("org.editor", vec![MEMBER, SEE_APPS, SEE_ORGANIZATION, EDIT_APPS, EDITOR_MORE, PARTIES]),
         ("org.admin", admin),
         ("org.owner", owner),
         ("app.viewer", vec![MEMBER, SEE_APPS]),
         ("app.editor", vec![MEMBER, SEE_APPS, EDIT_APPS]),
-        ("app.admin", vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS]),
-        ("app.owner", vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS, REMOVE_APP]),
-        ("wso2.creator", vec![MEMBER, SEE_APPS, creator]),
+        ("app.admin", vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS, SUBSCRIBERS]),
+        (
+            "app.owner",
+            vec![MEMBER, SEE_APPS, EDIT_APPS, REVIEW, PUBLISH, REMOVE_PARTS, REMOVE_APP, SUBSCRIBERS],
+        ),
+        ("wso2.creator", vec![MEMBER, SEE_APPS, creator, OWN, SUBSCRIBERS, PARTIES]),
         ("wso2.reviewer", vec![MEMBER, SEE_APPS, REVIEW]),
-        ("wso2.publisher", vec![MEMBER, SEE_APPS, REVIEW, PUBLISH, LISTINGS]),
+        ("wso2.publisher", vec![MEMBER, SEE_APPS, REVIEW, PUBLISH, LISTINGS, SUBSCRIBERS, PARTIES]),
     ]
 }
 
@@ -137,10 +159,20 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
             ],
         ),
         ("media.asset_read", vec!["mdm.global.asset.get", "mdm.global.asset.list"]),
-        ("appm:read", all(&[SEE_APPS, SEE_ORGANIZATION, &["mad.store.management.get"]])),
+        (
+            "appm:read",
+            all(&[SEE_APPS, SEE_ORGANIZATION, SUBSCRIBERS, PARTIES, &["mad.store.management.get"]]),
+        ),
         (
             "appm:create",
             vec![
+                "mad.application.build.get",
+                "mad.application.build.list",
+                "mdm.global.asset.get",
+                "mad.application.build.removeOwn",
+                "mad.application.document.edit",
+                "mad.policy.management.list",
+                "base.people.group.list",
                 "mdm.global.asset.create",
                 "mdm.global.asset.remove",
                 "mad.application.management.create",
@@ -152,9 +184,26 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
         ),
         (
             "appm:update",
-            vec!["mdm.global.asset.create", "mdm.global.asset.update", "mad.application.management.update"],
+            vec![
+                "mad.application.build.get",
+                "mad.application.build.list",
+                "mad.application.build.update",
+                "mad.application.build.updateOwn",
+                "mdm.global.asset.create",
+                "mdm.global.asset.update",
+                "mad.application.management.update",
+            ],
         ),
-        ("appm:publish", all(&[&["mad.application.lifecycle.submit"], REVIEW, PUBLISH, LISTINGS])),
+        (
+            "appm:publish",
+            all(&[
+                &["mad.application.build.get", "mad.application.build.list"],
+                &["mad.application.lifecycle.submit"],
+                REVIEW,
+                PUBLISH,
+                LISTINGS,
+            ]),
+        ),
         (
             "appm:administration",
             vec![
@@ -169,6 +218,14 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
                 "mad.store.management.create",
                 "mad.store.management.get",
                 "mad.store.management.update",
+                "mad.policy.management.list",
+                "mad.policy.management.create",
+                "mad.policy.management.update",
+                "mad.policy.management.remove",
+                "base.people.businessOwner.list",
+                "base.people.businessOwner.create",
+                "base.people.businessOwner.update",
+                "base.people.businessOwner.remove",
             ],
         ),
         ("appm:subscribe", MEMBER.to_vec()),

@@ -74,6 +74,8 @@ pub struct Actor {
     pub app: Option<Id<App>>,
     /// The groups that the credential itself says they are in, beside those whose member the subject is.
     pub groups: BTreeSet<Id<Group>>,
+    /// The organization that the credential was made for: what a path that names none means. Gives no right.
+    pub home: Option<Id<Organization>>,
     /// How to call them.
     pub person: Person,
     /// Where the request came from, for the audit trail.
@@ -212,7 +214,15 @@ impl Actor {
     pub fn new(subject: Subject) -> Self {
         let name = subject.as_str().split_once(':').map_or("", |(_, name)| name).to_owned();
         let person = Person { first_name: name, ..Person::default() };
-        Self { subject, scopes: None, app: None, groups: BTreeSet::new(), person, origin: Origin::default() }
+        Self {
+            subject,
+            scopes: None,
+            home: None,
+            app: None,
+            groups: BTreeSet::new(),
+            person,
+            origin: Origin::default(),
+        }
     }
 
     /// The embedding process: start-up, upkeep, tests. It may do everything; never make one from a request.
@@ -331,6 +341,32 @@ pub mod permission {
         RELEASE_GET = "mad.application.build.get";
         /// List releases.
         RELEASE_LIST = "mad.application.build.list";
+        /// Change how a release is described, whatever its state.
+        RELEASE_UPDATE = "mad.application.build.update";
+        /// The same for a release of an app one made, while it is neither approved nor offered.
+        RELEASE_UPDATE_OWN = "mad.application.build.updateOwn";
+        /// Remove a release of an app one made.
+        RELEASE_REMOVE_OWN = "mad.application.build.removeOwn";
+        /// Write and remove the documents of a release.
+        DOCUMENT_EDIT = "mad.application.document.edit";
+        /// See who has subscribed to a release.
+        SUBSCRIPTION_LIST = "mad.application.subscription.list";
+        /// See the policies that releases may name.
+        POLICY_LIST = "mad.policy.management.list";
+        /// Write a policy.
+        POLICY_CREATE = "mad.policy.management.create";
+        /// Change a policy.
+        POLICY_UPDATE = "mad.policy.management.update";
+        /// Remove a policy.
+        POLICY_REMOVE = "mad.policy.management.remove";
+        /// See the business owners.
+        OWNER_LIST = "base.people.businessOwner.list";
+        /// Add a business owner.
+        OWNER_CREATE = "base.people.businessOwner.create";
+        /// Change a business owner.
+        OWNER_UPDATE = "base.people.businessOwner.update";
+        /// Remove a business owner.
+        OWNER_REMOVE = "base.people.businessOwner.remove";
         /// Remove a release.
         RELEASE_REMOVE = "mad.application.build.remove";
         /// Open a shop window.

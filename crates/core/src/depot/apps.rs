@@ -7,7 +7,7 @@ use crate::domain::{
     App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Stored,
     check_optional_text, check_slug, check_text, slugify,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
@@ -24,6 +24,10 @@ pub struct NewApp {
     pub description: String,
     /// How its releases live.
     pub lifecycle: LifecycleName,
+    /// Whether no other app of its kind that asks the same may have its name.
+    pub exclusive_name: bool,
+    /// Where a web app is found below the gateway: `/` and 1 to 127 letters, digits, `.`, `_`, `-` or `/`; unique.
+    pub context: Option<String>,
     /// Settings under a dialect's own names, at most 64 KiB of JSON.
     pub configuration: Extra,
     /// Attributes to keep, at most 64 KiB of JSON.
@@ -55,39 +59,19 @@ impl Depot {
         /// How many numbered slugs are tried before giving up.
         const NUMBERED: u32 = 1_000;
         self.authorize(actor, permission::APP_CREATE, Target::organization(organization)).await?;
-        check_text("name", &new.name, 128)?;
-        check_optional_text("description", &new.description, 1_000)?;
-        check_extra("configuration", &new.configuration)?;
-        check_extra("metadata", &new.extra)?;
-        if let Some(slug) = &new.slug {
-            check_slug(slug)?;
-        }
-        let base = new.slug.clone().unwrap_or_else(|| slugify(&new.name));
-        let mut app = App {
-            name: new.name,
-            slug: base.clone(),
-            description: new.description,
-            owner: actor.subject.to_string(),
-            created_by: actor.person.clone(),
-            lifecycle: new.lifecycle,
-            releases: 0,
-            builds: 0,
-            icon: None,
-            platforms: Vec::new(),
-            released_at: None,
-            configuration: new.configuration,
-            extra: new.extra,
-        };
+        let numbered = new.slug.is_none();
+        let mut app = new.into_app(actor)?;
+        let base = app.slug.clone();
         for number in 2.. {
             let stored = Stored::new(organization, app.clone(), self.now());
             match self.insert(actor, "app.create", stored).await {
-                Err(error) if error.is_taken("slug") && new.slug.is_none() && number <= NUMBERED => {
+                Err(error) if error.is_taken("slug") && numbered && number <= NUMBERED => {
                     app.slug = format!("{base}-{number}");
                 }
                 other => return other,
             }
         }
-        Err(crate::Error::taken("slug"))
+        Err(Error::taken("slug"))
     }
 
     /// An app, by its id in either spelling or by its slug.
@@ -135,8 +119,56 @@ impl Depot {
         change: AppChange,
     ) -> Result<Stored<App>> {
         self.authorize(actor, permission::APP_UPDATE, Target::app(organization, id)).await?;
-        let stored = self.load(organization, id).await?;
-        self.update(actor, "app.update", stored, expected, |app| change.apply(app)).await
+        for attempt in 1.. {
+            let stored: Stored<App> = self.load(organization, id).await?;
+            if expected.is_some_and(|expected| expected != stored.revision) {
+                return Err(Error::stale(Some(stored.revision)));
+            }
+            let mut app = stored.value.clone();
+            change.apply(&mut app)?;
+            let next = stored.changed(app, self.now());
+            let mut batch = Batch::new();
+            batch.update(&next)?;
+            if next.name != stored.name {
+                self.rename(&mut batch, &next).await?;
+            }
+            batch.events.push(self.event(actor, "app.update", &next));
+            match self.commit(batch).await {
+                Ok(()) => return Ok(next),
+                Err(error) if retry(&error, attempt) && expected.is_none() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::stale(None))
+    }
+
+    /// Whether a web app of the organization is found at `context`.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn context_in_use(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        context: &str,
+    ) -> Result<bool> {
+        self.authorize(actor, permission::APP_CREATE, Target::organization(organization)).await?;
+        Ok(self.find_claimed::<App>(organization, "context", context).await?.is_some())
+    }
+
+    /// Releases and listings carry the name of their app, so that a page of them is one query.
+    async fn rename(&self, batch: &mut Batch, app: &Stored<App>) -> Result<()> {
+        let of_app =
+            |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(app.id.into()))) };
+        for release in self.list_all::<Release>(of_app(Query::of::<Release>(app.organization))?).await? {
+            let next = Release { name: app.name.clone(), ..release.value.clone() };
+            batch.update(&release.changed(next, self.now()))?;
+        }
+        for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(app.organization))?).await? {
+            let next = Listing { name: app.name.clone(), ..listing.value.clone() };
+            batch.update(&listing.changed(next, self.now()))?;
+        }
+        Ok(())
     }
 
     /// Removes an app with its releases, their packages and its listings. Interrupted, it can be called again.
@@ -177,8 +209,53 @@ impl Depot {
                 break;
             }
         }
-        Err(crate::Error::stale(None))
+        Err(Error::stale(None))
     }
+}
+
+impl NewApp {
+    /// The app, with the slug that was asked for or that its name gives.
+    pub(super) fn into_app(self, actor: &Actor) -> Result<App> {
+        check_text("name", &self.name, 128)?;
+        check_optional_text("description", &self.description, 1_000)?;
+        check_extra("configuration", &self.configuration)?;
+        check_extra("metadata", &self.extra)?;
+        if let Some(slug) = &self.slug {
+            check_slug(slug)?;
+        }
+        self.context.as_deref().map_or(Ok(()), check_context)?;
+        let slug = self.slug.unwrap_or_else(|| slugify(&self.name));
+        Ok(App {
+            name: self.name,
+            slug,
+            description: self.description,
+            owner: actor.subject.to_string(),
+            created_by: actor.person.clone(),
+            lifecycle: self.lifecycle,
+            exclusive_name: self.exclusive_name,
+            context: self.context,
+            default_release: None,
+            releases: 0,
+            builds: 0,
+            icon: None,
+            platforms: Vec::new(),
+            released_at: None,
+            configuration: self.configuration,
+            extra: self.extra,
+        })
+    }
+}
+
+fn check_context(context: &str) -> Result<()> {
+    let inner = |c: u8| c.is_ascii_alphanumeric() || b"._-/".contains(&c);
+    let rest = context.strip_prefix('/').filter(|rest| (1..=127).contains(&rest.len()));
+    let good = rest.is_some_and(|rest| {
+        rest.bytes().all(inner) && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+    });
+    if good {
+        return Ok(());
+    }
+    Err(Error::invalid("context", "'/' and 1 to 127 letters, digits, '.', '_', '-' or single '/'"))
 }
 
 impl AppChange {

@@ -114,22 +114,18 @@ impl Depot {
             }
             other => other?,
         };
-        let install = match self.authorize(actor, permission::RELEASE_GET, on_app(&app)).await {
-            Ok(()) => false,
-            Err(error) if error.kind() == ErrorKind::Forbidden => {
-                self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
-                self.offered(actor, &release).await?;
-                true
-            }
-            Err(error) => return Err(error),
-        };
+        let install = self.sees(actor, &release, &app).await?;
+        self.check_policies(actor, &release).await?;
+        let asset = release
+            .asset
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the release has no package here"))?;
         let mut secret = [0u8; 24];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
         let secret = hex(&secret);
         let ticket = Ticket {
             digest: digest(&secret),
             release: release.id,
-            asset: release.asset,
+            asset,
             install,
             subject: actor.subject.clone(),
             origin: actor.origin.clone(),
@@ -221,8 +217,32 @@ impl Depot {
         Err(Error::stale(None))
     }
 
-    /// Whether a listing with an audience that includes the actor offers this release now.
+    /// Whether the actor sees a release by right (`false`), or because it is offered to them now (`true`).
+    pub(super) async fn sees(
+        &self,
+        actor: &Actor,
+        release: &Stored<Release>,
+        app: &Stored<App>,
+    ) -> Result<bool> {
+        match self.authorize(actor, permission::RELEASE_GET, on_app(app)).await {
+            Ok(()) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                self.authorize(actor, permission::STORE_INSTALL, on_app(app)).await?;
+                self.offered(actor, release).await?;
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this release is for the actor now: itself, or by a listing whose audience includes them.
     async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
+        let of_app = Query::of::<Release>(release.organization).filter(Field::Id, Op::Eq(release.id.into()));
+        if release.state == State::Published
+            && !self.list::<Release>(&self.for_audience(actor, of_app).await?).await?.items.is_empty()
+        {
+            return Ok(());
+        }
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()));
         let listings: Page<Stored<Listing>> = self.list(&self.for_audience(actor, listings).await?).await?;
@@ -233,7 +253,7 @@ impl Depot {
         if listings.items.iter().any(offers) { Ok(()) } else { Err(Error::not_found("release")) }
     }
 
-    async fn open(&self, asset: Stored<Asset>, range: ByteRange) -> Result<Download> {
+    pub(super) async fn open(&self, asset: Stored<Asset>, range: ByteRange) -> Result<Download> {
         let Some(file) = asset.file() else {
             return Err(Error::new(ErrorKind::Unsupported, "a link has no bytes here"));
         };

@@ -5,16 +5,22 @@ mod assets;
 mod attempts;
 mod auth_policies;
 mod builds;
+mod business_owners;
+mod compose;
 mod deliver;
 mod describe;
+mod documents;
 mod ends;
 mod keys;
 mod measure;
 mod people;
+mod policies;
 mod process;
 mod releases;
 mod sessions;
+mod steps;
 mod stores;
+mod subscriptions;
 mod upkeep;
 mod users;
 
@@ -34,7 +40,7 @@ use crate::domain::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{Inspector, NoInspector};
 use crate::memory::{MemoryBlobs, MemoryRecords};
-use crate::query::{Field, Op, Page, Query, Value};
+use crate::query::{Field, Op, Page, Query, Sort, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
 
 use self::attempts::Attempts;
@@ -43,10 +49,13 @@ pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
 pub use builds::{DescribeBuild, NewBuild};
+pub use business_owners::NewBusinessOwner;
 pub use deliver::{Download, IssuedTicket, Ticketed};
+pub use documents::NewDocument;
 pub use keys::{CreatedKey, NewKey};
 pub use people::GroupChange;
-pub use releases::NewRelease;
+pub use policies::{NewPolicy, PolicyChange};
+pub use releases::{NewRelease, NewVersion, ReleaseChange};
 pub use sessions::{IssuedSession, Sessions, SignedIn};
 pub use stores::{Entrance, ListingChange, NewListing, StoreChange};
 pub use upkeep::SweepReport;
@@ -299,6 +308,14 @@ impl Depot {
         }
         let key = Key::Claim { organization, kind: T::KIND, claim: Claim::new(space, value) };
         self.0.records.get(&key).await?.map(Stored::from_record).transpose()
+    }
+
+    /// The number after the greatest that a record of this kind has. Whoever uses it claims it.
+    async fn next_number<T: Entity>(&self, organization: Id<Organization>) -> Result<u64> {
+        let last = Query::of::<T>(organization).sort(Sort::descending(Field::parse("number")?)).limit(1);
+        let page = self.0.records.list(&last).await?;
+        let number = page.items.first().and_then(|record| record.body.get("number")).and_then(Json::as_u64);
+        Ok(number.unwrap_or(0).saturating_add(1))
     }
 
     /// A record by its id in either spelling, else by the name that is unique in `space`.

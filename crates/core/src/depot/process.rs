@@ -10,10 +10,11 @@ use futures::{StreamExt as _, stream};
 
 use crate::authorize::Actor;
 use crate::blobs::{BlobKey, BlobSource};
-use crate::domain::{App, Asset, Blob, Build, BuildStatus, Content, Id, Job, Release, Stored, check_text};
+use crate::domain::{
+    App, Asset, Blob, Build, BuildStatus, Content, Id, Job, PackageName, Release, Stored, check_text,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{Hint, Inspection, NoInspector, Problem};
-use crate::lifecycle::State;
 use crate::query::{Field, Op, Query, Sort, Value};
 use crate::records::Batch;
 
@@ -168,7 +169,7 @@ impl Depot {
 
     fn release_of_build(
         &self,
-        app: &App,
+        app: &Stored<App>,
         build: &Stored<Build>,
         asset: &Stored<Asset>,
         inspection: &Inspection,
@@ -185,18 +186,16 @@ impl Depot {
         let version = build.version.clone().or_else(|| package.and_then(|package| package.version.clone()));
         let version = version.or_else(|| version_code.clone()).unwrap_or_default();
         check_text("version", &version, 256).map_err(|error| unsupported(error.message()))?;
-        let state = self.lifecycle(app).initial();
+        let id = package.map(|package| package.id.clone()).filter(|id| !id.is_empty());
         Ok(Release {
-            app: build.app,
-            asset: asset.id,
+            asset: Some(asset.id),
+            package: id.map(|id| PackageName { id, version: version.clone() }),
             version,
             version_code,
-            platform,
-            state,
             notes: build.notes.changelog.clone(),
             length: asset.file().map_or(0, |file| file.length),
             built: true,
-            published_at: (state == State::Published).then(|| self.now()),
+            ..self.blank_release(app, platform)
         })
     }
 

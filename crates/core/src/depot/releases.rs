@@ -1,34 +1,104 @@
-//! Releases and their lifecycle.
+//! Releases: made, derived, described, removed.
 //!
 //! The app's record is written with every release that comes, goes or changes state, so that its revision orders
 //! whatever concerns one app: counts and offers never disagree with the releases.
 
-use crate::authorize::{Actor, permission};
+use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    App, Asset, Build, Content, Entity as _, Id, Listing, Offer, Organization, Release, Stored,
-    check_optional_text, check_text,
+    App, Asset, Audience, Build, Details, Document, Entity as _, Extra, Id, Kind, Organization, PackageName,
+    Policy, Rating, Release, Revision, Stored, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{Lifecycle, State, Verb};
+use crate::inspect::Platform;
+use crate::lifecycle::State;
 use crate::query::{Field, Op, Page, Query};
-use crate::records::Batch;
+use crate::records::{Batch, Change};
 
-use super::{Depot, on_app, retry};
+use super::{Depot, NewApp, on_app, retry};
 
-/// A new release: a package that was uploaded, and what its package does not say itself.
+/// A new release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRelease {
-    /// The package.
-    pub asset: Id<Asset>,
+    /// The package, which was uploaded before; none for a web app or one that lies in a public store.
+    pub asset: Option<Id<Asset>>,
+    /// Which package it is. Checked against the package; all there is where there is none.
+    pub package: Option<PackageName>,
+    /// Where it runs. Checked against the package; required where there is none.
+    pub platform: Option<Platform>,
+    /// The version people see, at most 256 characters; the package's own when absent.
+    pub version: Option<String>,
     /// What changed, at most 10,000 characters.
     pub notes: String,
+    /// How it is shown.
+    pub details: Details,
+    /// For whom it is once it is published, beside what stores offer.
+    pub audience: Audience,
+    /// The policies that must all permit, at most 20.
+    pub policies: Vec<Id<Policy>>,
+    /// Whether it stands for the app from now on where no version is named. The first one does.
+    pub default: bool,
+    /// Attributes to keep, at most 64 KiB of JSON.
+    pub extra: Extra,
+}
+
+impl NewRelease {
+    /// A release of this package, offered by stores only.
+    pub fn of(asset: Id<Asset>) -> Self {
+        Self { asset: Some(asset), ..Self::default() }
+    }
+}
+
+impl Default for NewRelease {
+    fn default() -> Self {
+        Self {
+            asset: None,
+            package: None,
+            platform: None,
+            version: None,
+            notes: String::new(),
+            details: Details::default(),
+            audience: Audience::nobody(),
+            policies: Vec::new(),
+            default: false,
+            extra: Extra::new(),
+        }
+    }
+}
+
+/// A version that is made from another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVersion {
+    /// The version people see, at most 256 characters.
+    pub version: String,
+    /// The name to show; the other one's when absent.
+    pub title: Option<String>,
+    /// Whether it stands for the app from now on where no version is named.
+    pub default: bool,
+}
+
+/// What to change of a release; `None` leaves as is. Its app, version and platform never change.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct ReleaseChange {
+    pub notes: Option<String>,
+    pub details: Option<Details>,
+    pub audience: Option<Audience>,
+    pub policies: Option<Vec<Id<Policy>>>,
+    pub extra: Option<Extra>,
+    /// Another package, as long as the release was never published.
+    pub asset: Option<Id<Asset>>,
+    /// Which package it is; as in [`NewRelease::package`].
+    pub package: Option<PackageName>,
+    /// Whether it stands for the app from now on where no version is named.
+    pub default: bool,
 }
 
 impl Depot {
-    /// Adds a release to an app. Version and platform are the package's own.
+    /// Adds a release to an app. Version and platform are the package's own, unless another version is given.
     ///
     /// # Errors
-    /// `NotFound(asset)`; `Unsupported` when no package was understood in it; `Conflict` when the asset is another
+    /// `NotFound` for the asset, a picture, a policy, a group or a business owner; `Invalid` for what the package
+    /// contradicts; `Unsupported` when no package was understood in it; `Conflict` when the asset is another
     /// release's package; `Conflict(Taken)` when the app has this version already.
     pub async fn create_release(
         &self,
@@ -39,18 +109,11 @@ impl Depot {
     ) -> Result<Stored<Release>> {
         let mut app: Stored<App> = self.load(organization, app).await?;
         self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
-        check_optional_text("notes", &new.notes, 10_000)?;
         for attempt in 1.. {
-            let asset: Stored<Asset> = self.load(organization, new.asset).await?;
-            let release = self.release_of(&app, &asset, new.notes.clone())?;
+            let release = self.release_of(&app, &new).await?;
             let stored = Stored::new(organization, release, self.now());
             let mut batch = Batch::new();
-            batch.insert(&stored)?;
-            let mut used = asset.value.clone();
-            used.release = Some(stored.id);
-            batch.update(&asset.changed(used, self.now()))?;
-            let mut counted = app.value.clone();
-            self.announce(actor, &mut batch, &mut counted, &stored).await?;
+            let counted = self.arrive(actor, &mut batch, &app, &stored, new.default).await?;
             batch.update(&app.changed(counted, self.now()))?;
             match self.commit(batch).await {
                 Ok(()) => return Ok(stored),
@@ -61,57 +124,88 @@ impl Depot {
         Err(Error::stale(None))
     }
 
-    /// Adds to `batch` what a new release brings with it, and counts it in its `app`.
-    pub(super) async fn announce(
+    /// Makes an app together with its first release: both, or neither.
+    ///
+    /// # Errors
+    /// Those of [`Depot::create_app`] and [`Depot::create_release`].
+    pub async fn introduce(
         &self,
         actor: &Actor,
-        batch: &mut Batch,
-        app: &mut App,
-        release: &Stored<Release>,
-    ) -> Result<()> {
-        app.releases += 1;
-        app.released_at = Some(self.now());
-        if !app.platforms.contains(&release.platform) {
-            app.platforms.push(release.platform);
+        organization: Id<Organization>,
+        app: NewApp,
+        new: NewRelease,
+    ) -> Result<Stored<Release>> {
+        /// How many numbered slugs are tried before giving up.
+        const NUMBERED: u32 = 1_000;
+        let target = Target::organization(organization);
+        self.authorize(actor, permission::APP_CREATE, target).await?;
+        self.authorize(actor, permission::RELEASE_CREATE, target).await?;
+        let mut app = app.into_app(actor)?;
+        let base = app.slug.clone();
+        let (mut number, mut attempt) = (1, 0);
+        loop {
+            let mut made = Stored::new(organization, app.clone(), self.now());
+            let release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
+            let mut batch = Batch::new();
+            made.value = self.arrive(actor, &mut batch, &made, &release, true).await?;
+            batch.insert(&made)?;
+            batch.events.push(self.event(actor, "app.create", &made));
+            attempt += 1;
+            match self.commit(batch).await {
+                Ok(()) => return Ok(release),
+                Err(error) if error.is_taken("slug") && number < NUMBERED => {
+                    number += 1;
+                    app.slug = format!("{base}-{number}");
+                }
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
         }
-        if release.state == State::Published {
-            self.refresh_offers(batch, release).await?;
-        }
-        let mut event = self.event(actor, "release.create", release);
-        event.to = Some(release.state.as_str().to_owned());
-        batch.events.push(event);
-        Ok(())
     }
 
-    fn release_of(&self, app: &Stored<App>, asset: &Stored<Asset>, notes: String) -> Result<Release> {
-        if asset.release.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, "the asset is another release's package"));
+    /// Makes a version from another one: with its package and all that is said of it, but none of its documents,
+    /// subscriptions or ratings. The other one is left alone, whatever its state.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` when the app has this version already; `Invalid`.
+    pub async fn create_version(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        source: Id<Release>,
+        new: NewVersion,
+    ) -> Result<Stored<Release>> {
+        check_text("version", &new.version, 256)?;
+        for attempt in 1.. {
+            let (source, app) = self.release_and_app(organization, source).await?;
+            self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
+            let state = self.lifecycle(&app).initial();
+            let mut details = source.details.clone();
+            if let Some(title) = &new.title {
+                details.title.clone_from(title);
+            }
+            details.check()?;
+            let release = Release {
+                version: new.version.clone(),
+                state,
+                published_at: (state == State::Published).then(|| self.now()),
+                derived_from: Some(source.id),
+                built: false,
+                details,
+                rating: Rating::default(),
+                ..source.value.clone()
+            };
+            let stored = Stored::new(organization, release, self.now());
+            let mut batch = Batch::new();
+            let counted = self.arrive(actor, &mut batch, &app, &stored, new.default).await?;
+            batch.update(&app.changed(counted, self.now()))?;
+            match self.commit(batch).await {
+                Ok(()) => return Ok(stored),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let Content::File(file) = &asset.content else {
-            return Err(Error::new(ErrorKind::Unsupported, "a link is no package"));
-        };
-        let unsupported = || Error::new(ErrorKind::Unsupported, "no package was understood in the file");
-        // A package beside a problem says what the file claims to be, not that it may be trusted.
-        if let Some(problem) = &file.inspection.error {
-            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {}", problem.code, problem.message)));
-        }
-        let package = file.inspection.package.as_ref().ok_or_else(unsupported)?;
-        let platform = package.platform.ok_or_else(unsupported)?;
-        let version = package.version.clone().or_else(|| package.version_code.clone()).unwrap_or_default();
-        check_text("version", &version, 256)?;
-        let state = self.lifecycle(app).initial();
-        Ok(Release {
-            app: app.id,
-            asset: asset.id,
-            version,
-            version_code: package.version_code.clone(),
-            platform,
-            state,
-            notes,
-            length: file.length,
-            built: false,
-            published_at: (state == State::Published).then(|| self.now()),
-        })
+        Err(Error::stale(None))
     }
 
     /// A release.
@@ -138,68 +232,72 @@ impl Depot {
         self.list(&query).await
     }
 
-    /// The lifecycle that an app's releases follow.
-    pub fn lifecycle(&self, app: &App) -> Lifecycle {
-        app.lifecycle.table()
-    }
-
-    /// Takes a release one step along its lifecycle. Of several callers who ask for the same step, one succeeds.
+    /// Changes how a release is described. With an `expected` revision, only if that is the stored one. Who made
+    /// the app may do so while a review is still to come or what was reviewed is withdrawn.
     ///
     /// # Errors
-    /// `Conflict(Step)`, with what is possible instead; nothing has changed then.
-    pub async fn step(
+    /// `Conflict(Stale)`; `Conflict` for another package of a release that was published; otherwise those of
+    /// [`Depot::create_release`].
+    pub async fn update_release(
         &self,
         actor: &Actor,
         organization: Id<Organization>,
         id: Id<Release>,
-        verb: Verb,
-        comment: &str,
+        expected: Option<Revision>,
+        change: ReleaseChange,
     ) -> Result<Stored<Release>> {
-        check_optional_text("comment", comment, 1_000)?;
         for attempt in 1.. {
             let (release, app) = self.release_and_app(organization, id).await?;
-            self.authorize(actor, verb.permission(), on_app(&app)).await?;
-            let to = self.lifecycle(&app).step(release.state, verb)?;
-            let published_at = if to == State::Published { Some(self.now()) } else { release.published_at };
-            let next =
-                release.changed(Release { state: to, published_at, ..release.value.clone() }, self.now());
-            let mut batch = Batch::new();
-            batch.update(&next)?;
-            batch.update(&app.changed(app.value.clone(), self.now()))?;
-            self.refresh_offers(&mut batch, &next).await?;
-            let mut event = self.event(actor, &format!("release.{}", verb.as_str()), &next);
-            event.from = Some(release.state.as_str().to_owned());
-            event.to = Some(to.as_str().to_owned());
-            if !comment.is_empty() {
-                event.detail.insert("comment".to_owned(), comment.into());
+            let open = matches!(
+                release.state,
+                State::Created | State::InReview | State::Rejected | State::Unpublished
+            );
+            let own = open.then_some(permission::RELEASE_UPDATE_OWN);
+            self.authorize_own(actor, permission::RELEASE_UPDATE, own, &app).await?;
+            if expected.is_some_and(|expected| expected != release.revision) {
+                return Err(Error::stale(Some(release.revision)));
             }
-            batch.events.push(event);
+            let mut batch = Batch::new();
+            let value = self.changed_release(&mut batch, &release, &change).await?;
+            let next = release.changed(value, self.now());
+            batch.update(&next)?;
+            if change.default && app.default_release != Some(release.id) {
+                let app = app.changed(App { default_release: Some(id), ..app.value.clone() }, self.now());
+                batch.update(&app)?;
+            }
+            batch.events.push(self.event(actor, "release.update", &next));
             match self.commit(batch).await {
                 Ok(()) => return Ok(next),
-                // Someone else came first: look again, and ask the table again.
-                Err(error) if retry(&error, attempt) => {}
+                Err(error) if retry(&error, attempt) && expected.is_none() => {}
                 Err(error) => return Err(error),
             }
         }
         Err(Error::stale(None))
     }
 
-    /// Removes a release with its package.
+    /// Removes a release with its documents, and with its package when no other release has it. Who made the app
+    /// may do so in every state.
     ///
     /// # Errors
-    /// See [`Depot`].
+    /// See [`Depot`]; `Conflict(Stale)` when an `expected` revision is not the stored one.
     pub async fn remove_release(
         &self,
         actor: &Actor,
         organization: Id<Organization>,
         id: Id<Release>,
+        expected: Option<Revision>,
     ) -> Result<()> {
         let (release, app) = self.release_and_app(organization, id).await?;
-        self.authorize(actor, permission::RELEASE_REMOVE, on_app(&app)).await?;
+        let own = Some(permission::RELEASE_REMOVE_OWN);
+        self.authorize_own(actor, permission::RELEASE_REMOVE, own, &app).await?;
+        if expected.is_some_and(|expected| expected != release.revision) {
+            return Err(Error::stale(Some(release.revision)));
+        }
         self.drop_release(actor, organization, app.id, release.id).await
     }
 
-    /// Removes what goes by this id: the release, the build it was made of, and their files.
+    /// Removes what goes by this id: the release, the build it was made of, and their files. A file that another
+    /// release has as its package stays, as that one's.
     pub(super) async fn drop_release(
         &self,
         actor: &Actor,
@@ -208,6 +306,7 @@ impl Depot {
         id: Id<Release>,
     ) -> Result<()> {
         let missing = || Error::not_found(Release::NAME);
+        self.drop_parts(actor, organization, id).await?;
         for attempt in 1.. {
             let release: Option<Stored<Release>> = self.find(organization, id).await?;
             let build: Option<Stored<Build>> = self.find(organization, id.cast()).await?;
@@ -226,6 +325,9 @@ impl Depot {
                 self.refresh_offers(&mut batch, &gone).await?;
                 if let Some(counted) = &mut counted {
                     counted.releases = counted.releases.saturating_sub(1);
+                    if counted.default_release == Some(id) {
+                        counted.default_release = self.newest_but(release).await?;
+                    }
                 }
             }
             if let Some(build) = &build {
@@ -238,6 +340,11 @@ impl Depot {
             let belonging =
                 Query::of::<Asset>(organization).filter(Field::parse("release")?, Op::Eq(id.into()));
             for asset in self.list_all::<Asset>(belonging).await? {
+                if let Some(heir) = self.other_release_with(&asset, id).await? {
+                    let kept = Asset { release: Some(heir), ..asset.value.clone() };
+                    batch.update(&asset.changed(kept, self.now()))?;
+                    continue;
+                }
                 batch.delete(&asset);
                 if let Some(blob) = self.doomed(&asset).await? {
                     batch.update(&blob)?;
@@ -268,54 +375,76 @@ impl Depot {
         Ok((release, app))
     }
 
-    /// Adds to `batch` what the listings of the app must offer once `changed` is as given.
-    async fn refresh_offers(&self, batch: &mut Batch, changed: &Stored<Release>) -> Result<()> {
-        let organization = changed.organization;
-        let of_app =
-            Query::of::<Listing>(organization).filter(Field::parse("app")?, Op::Eq(changed.app.into()));
-        let listings = self.list_all::<Listing>(of_app).await?;
-        if listings.is_empty() {
-            return Ok(());
+    /// Whether the actor may do `all`, or made the app and may do `own`.
+    async fn authorize_own(
+        &self,
+        actor: &Actor,
+        all: &str,
+        own: Option<&str>,
+        app: &Stored<App>,
+    ) -> Result<()> {
+        match (self.authorize(actor, all, on_app(app)).await, own) {
+            (Err(error), Some(own))
+                if error.kind() == ErrorKind::Forbidden && app.owner == actor.subject.as_str() =>
+            {
+                self.authorize(actor, own, on_app(app)).await
+            }
+            (decided, _) => decided,
         }
-        let offers = self.offers(organization, changed.app, Some(changed)).await?;
-        for listing in listings.into_iter().filter(|listing| listing.offers != offers) {
-            let next = Listing { offers: offers.clone(), ..listing.value.clone() };
-            batch.update(&listing.changed(next, self.now()))?;
+    }
+
+    /// Removes what hangs on a release: its documents, subscriptions and reviews.
+    async fn drop_parts(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        release: Id<Release>,
+    ) -> Result<()> {
+        let of = |query: Query| -> Result<Query> {
+            Ok(query.filter(Field::parse("release")?, Op::Eq(release.into())))
+        };
+        for document in self.list_all::<Document>(of(Query::of::<Document>(organization))?).await? {
+            self.drop_document(actor, document).await?;
+        }
+        for kind in [Kind::Subscription, Kind::Review] {
+            let parts = of(Query { kind, ..Query::of::<Release>(organization) })?.limit(500);
+            loop {
+                let page = self.0.records.list(&parts).await?.items;
+                if page.is_empty() {
+                    break;
+                }
+                let mut batch = Batch::new();
+                batch.changes.extend(page.into_iter().map(|record| Change::Delete {
+                    organization,
+                    kind,
+                    id: record.id,
+                    revision: record.revision,
+                }));
+                self.commit(batch).await?;
+            }
         }
         Ok(())
     }
 
-    /// What an app offers: per platform the release that was published last. `changed` stands for its stored
-    /// self.
-    pub(super) async fn offers(
+    /// Another release whose package this is.
+    pub(super) async fn other_release_with(
         &self,
-        organization: Id<Organization>,
-        app: Id<App>,
-        changed: Option<&Stored<Release>>,
-    ) -> Result<Vec<Offer>> {
-        let published = Query::of::<Release>(organization)
-            .filter(Field::parse("app")?, Op::Eq(app.into()))
-            .filter(Field::parse("state")?, Op::Eq(State::Published.as_str().into()));
-        let mut releases: Vec<Stored<Release>> = self.list_all(published).await?;
-        if let Some(changed) = changed {
-            releases.retain(|release| release.id != changed.id);
-            if changed.state == State::Published {
-                releases.push(changed.clone());
-            }
-        }
-        releases.sort_by_key(|release| (release.platform, release.published_at, release.id));
-        let mut offers: Vec<Offer> = Vec::new();
-        for release in releases {
-            offers.retain(|offer| offer.platform != release.platform);
-            offers.push(Offer {
-                platform: release.platform,
-                release: release.id,
-                asset: release.asset,
-                version: release.version.clone(),
-                length: release.length,
-                since: release.published_at.unwrap_or(release.created_at),
-            });
-        }
-        Ok(offers)
+        asset: &Stored<Asset>,
+        than: Id<Release>,
+    ) -> Result<Option<Id<Release>>> {
+        let with = Query::of::<Release>(asset.organization)
+            .filter(Field::parse("asset")?, Op::Eq(asset.id.into()))
+            .limit(2);
+        let page: Page<Stored<Release>> = self.list(&with).await?;
+        Ok(page.items.iter().map(|release| release.id).find(|id| *id != than))
+    }
+
+    /// The release that stands for the app once `gone` does not.
+    async fn newest_but(&self, gone: &Stored<Release>) -> Result<Option<Id<Release>>> {
+        let of_app = Query::of::<Release>(gone.organization)
+            .filter(Field::parse("app")?, Op::Eq(gone.app.into()))
+            .limit(2);
+        let page: Page<Stored<Release>> = self.list(&of_app).await?;
+        Ok(page.items.iter().map(|release| release.id).find(|id| *id != gone.id))
     }
 }

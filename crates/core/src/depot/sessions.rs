@@ -64,7 +64,11 @@ pub struct IssuedSession {
 impl SignedIn {
     /// The user with all their rights. Where the request came from is for the caller to add.
     pub fn actor(&self) -> Actor {
-        Actor { person: self.user.person(), ..Actor::new(self.user.id.into()) }
+        Actor {
+            person: self.user.person(),
+            home: Some(self.user.organization),
+            ..Actor::new(self.user.id.into())
+        }
     }
 }
 

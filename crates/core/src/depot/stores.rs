@@ -342,13 +342,21 @@ impl Depot {
         Ok(query.filter(Field::parse("audience.groups")?, Op::In(groups)))
     }
 
-    async fn groups_of(&self, organization: Id<Organization>, subject: &Subject) -> Result<Vec<Id<Group>>> {
+    pub(super) async fn groups_of(
+        &self,
+        organization: Id<Organization>,
+        subject: &Subject,
+    ) -> Result<Vec<Id<Group>>> {
         let with = Query::of::<Group>(organization)
             .filter(Field::parse("members")?, Op::Eq(subject.as_str().into()));
         Ok(self.list_all::<Group>(with).await?.into_iter().map(|group| group.id).collect())
     }
 
-    async fn check_audience(&self, organization: Id<Organization>, audience: &Audience) -> Result<()> {
+    pub(super) async fn check_audience(
+        &self,
+        organization: Id<Organization>,
+        audience: &Audience,
+    ) -> Result<()> {
         check_count("audience", audience.groups.len())?;
         for group in audience.groups.iter().filter(|group| *group != Audience::EVERYONE) {
             let id = Id::parse(group).map_err(|_| Error::not_found("group"))?;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, Entity, Extra, Id, Kind, Timestamp};
+use super::{Asset, Entity, Extra, Id, Kind, Release, Timestamp};
 use crate::authorize::Person;
 use crate::inspect::Platform;
 use crate::lifecycle::Lifecycle;
@@ -23,6 +23,15 @@ pub struct App {
     pub created_by: Person,
     /// How its releases live.
     pub lifecycle: LifecycleName,
+    /// Whether no other app of its kind that says the same of itself has its name.
+    #[serde(default)]
+    pub exclusive_name: bool,
+    /// Where a web app is found below the gateway, such as `/notes`; unique in the organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The release that stands for the app where no version is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_release: Option<Id<Release>>,
     /// How many releases there are.
     #[serde(default)]
     pub releases: u64,
@@ -68,6 +77,35 @@ impl LifecycleName {
             Self::Direct => Lifecycle::direct(),
         }
     }
+
+    /// What sort of app lives so.
+    pub const fn kind(self) -> AppKind {
+        match self {
+            Self::Web => AppKind::Web,
+            Self::Mobile | Self::Direct => AppKind::Mobile,
+        }
+    }
+}
+
+/// What sort of app it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppKind {
+    /// A web application.
+    Web,
+    /// An app that is installed.
+    #[default]
+    Mobile,
+}
+
+impl AppKind {
+    /// The stable word, as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Mobile => "mobile",
+        }
+    }
 }
 
 impl Entity for App {
@@ -75,6 +113,11 @@ impl Entity for App {
     const NAME: &'static str = "app";
 
     fn claims(&self) -> Vec<Claim> {
-        vec![Claim::new("slug", &self.slug)]
+        let mut claims = vec![Claim::new("slug", &self.slug)];
+        if self.exclusive_name {
+            claims.push(Claim::new("name", format!("{}/{}", self.lifecycle.kind().as_str(), self.name)));
+        }
+        claims.extend(self.context.iter().map(|context| Claim::new("context", context)));
+        claims
     }
 }

@@ -69,6 +69,11 @@ impl Audience {
         self.groups.iter().filter_map(|group| Id::parse(group).ok()).collect()
     }
 
+    /// Nobody: what only stores offer, to the audiences of their listings.
+    pub fn nobody() -> Self {
+        Self { groups: Vec::new() }
+    }
+
     /// The members of any of these groups; nobody when there are none.
     pub fn any_of(groups: impl IntoIterator<Item = Id<Group>>) -> Self {
         Self { groups: groups.into_iter().map(|group| group.to_string()).collect() }

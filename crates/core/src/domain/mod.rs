@@ -7,6 +7,8 @@ mod app;
 mod asset;
 mod auth_policy;
 mod build;
+mod business_owner;
+mod document;
 mod event;
 mod grant;
 mod group;
@@ -14,9 +16,11 @@ mod id;
 mod key;
 mod listing;
 mod organization;
+mod policy;
 mod release;
 mod session;
 mod store;
+mod subscription;
 mod ticket;
 mod time;
 mod user;
@@ -30,10 +34,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::records::{Batch, Claim, Record};
 
-pub use app::{App, LifecycleName};
+pub use app::{App, AppKind, LifecycleName};
 pub use asset::{Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Location, Reference};
 pub use auth_policy::{AuthMethod, AuthPolicy};
 pub use build::{Build, BuildNotes, BuildStatus, Deployer, Git, Job, Notify};
+pub use business_owner::{BusinessOwner, OwnerProperty};
+pub use document::{Document, DocumentBody, Topic};
 pub use event::{Event, EventFilter, NewEvent};
 pub use grant::{Grant, Role};
 pub use group::Group;
@@ -41,9 +47,11 @@ pub use id::Id;
 pub use key::ApiKey;
 pub use listing::{Audience, Listing, Offer, Visibility};
 pub use organization::{Organization, StorageProvider};
-pub use release::Release;
+pub use policy::Policy;
+pub use release::{Details, PackageName, Rating, Release};
 pub use session::Session;
 pub use store::Store;
+pub use subscription::{Review, Subscription};
 pub use ticket::Ticket;
 pub use time::Timestamp;
 pub use user::{Password, User};
@@ -88,6 +96,12 @@ pub enum Kind {
     User,
     Password,
     Session,
+    Document,
+    Subscription,
+    Review,
+    Policy,
+    BusinessOwner,
+    /// An API key; kept by the identity backend.
     Key,
     /// An access token; kept by the identity backend.
     Token,
@@ -115,7 +129,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
@@ -132,6 +146,11 @@ impl Kind {
         Self::User,
         Self::Password,
         Self::Session,
+        Self::Document,
+        Self::Subscription,
+        Self::Review,
+        Self::Policy,
+        Self::BusinessOwner,
         Self::Key,
         Self::Token,
     ];
@@ -155,6 +174,11 @@ impl Kind {
             Self::User => "user",
             Self::Password => "password",
             Self::Session => "session",
+            Self::Document => "document",
+            Self::Subscription => "subscription",
+            Self::Review => "review",
+            Self::Policy => "policy",
+            Self::BusinessOwner => "businessowner",
             Self::Key => "key",
             Self::Token => "token",
         }
@@ -199,7 +223,6 @@ impl Kind {
             }
             Self::Blob => const { &[text("state")] },
             Self::App => const { &[text("name"), text("slug"), text("owner")] },
-            Self::Release => const { &[text("app"), text("state"), text("platform"), text("version")] },
             Self::Build => {
                 const {
                     &[
@@ -214,6 +237,23 @@ impl Kind {
                 }
             }
             Self::Job => const { &[number("due")] },
+            Self::Release => {
+                const {
+                    &[
+                        text("app"),
+                        text("state"),
+                        text("platform"),
+                        text("version"),
+                        text("asset"),
+                        text("kind"),
+                        text("name"),
+                        text("details.owner"),
+                        many("details.tags"),
+                        many("audience.groups"),
+                        many("policies"),
+                    ]
+                }
+            }
             Self::Listing => {
                 const { &[text("store"), text("app"), text("visibility"), text("name"), many("audience.groups")] }
             }
@@ -224,6 +264,10 @@ impl Kind {
             Self::User => const { &[text("email"), text("username"), text("lastName")] },
             Self::Session => const { &[text("user"), number("expiresAt")] },
             Self::Key => const { &[text("organization"), text("owner")] },
+            Self::Document => const { &[text("release"), text("name")] },
+            Self::Subscription => const { &[text("release"), text("app"), text("subject")] },
+            Self::Review => const { &[text("release")] },
+            Self::Policy | Self::BusinessOwner => const { &[number("number"), text("name")] },
             Self::Token => const { &[number("expiresAt"), text("key")] },
             Self::Organization | Self::Store | Self::Password => const { &[] },
         }
@@ -321,6 +365,25 @@ pub(crate) fn check_optional_text(field: &'static str, text: &str, most: usize) 
     Ok(())
 }
 
+/// Checks the address of something elsewhere: `http` or `https`, without credentials, at most 2048 bytes.
+pub(crate) fn check_url(url: &str) -> Result<()> {
+    let fail = |why: &'static str| Err(Error::invalid("url", why));
+    if url.len() > 2_048 {
+        return fail("longer than 2048 bytes");
+    }
+    let lower = url.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let Some(rest) = rest else { return fail("not an http or https URL") };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() || authority.contains('@') || authority.contains('\\') {
+        return fail("no host, or credentials in it");
+    }
+    if url.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\' | '`')) {
+        return fail("characters that no URL has");
+    }
+    Ok(())
+}
+
 /// Checks a slug: 3 to 128 lower-case letters, digits and inner hyphens; not one that reads as an id.
 pub(crate) fn check_slug(slug: &str) -> Result<()> {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
@@ -369,6 +432,25 @@ mod tests {
             assert!(check_slug(&slugify(name)).is_ok(), "{name}: {}", slugify(name));
         }
         assert_eq!(slugify("Enterprise Mobile Banking App"), "enterprise-mobile-banking-app");
+    }
+
+    #[test]
+    fn only_plain_web_addresses_are_links() {
+        for bad in [
+            "ftp://x/y",
+            "javascript:alert(1)",
+            "//host/x",
+            "http://",
+            "https:///x",
+            "http://user:pw@host/",
+            "http://a b/",
+            "https://x/\"><script>",
+            "https://h\\@evil/",
+            "file:///etc/passwd",
+        ] {
+            assert!(check_url(bad).is_err(), "{bad}");
+        }
+        assert!(check_url("https://emporix.io/docs/index.html?a=b#c").is_ok());
     }
 
     #[test]

@@ -268,6 +268,7 @@ async fn create_app(call: Call, body: Body) -> Answered {
         lifecycle: LifecycleName::Direct,
         configuration,
         extra: new.metadata,
+        ..NewApp::default()
     };
     let stored = call.backend.depot.create_app(&call.actor, organization, new).await?;
     answer_app(&call, &stored).await

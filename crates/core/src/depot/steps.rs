@@ -1,0 +1,128 @@
+//! Releases along their lifecycle, and what is offered of an app.
+
+use crate::authorize::Actor;
+use crate::domain::{
+    App, Event, EventFilter, Id, Listing, Offer, Organization, Release, Stored, check_optional_text,
+};
+use crate::error::{Error, Result};
+use crate::lifecycle::{Lifecycle, State, Verb};
+use crate::query::{Field, Op, Query};
+use crate::records::Batch;
+
+use super::{Depot, on_app, retry};
+
+impl Depot {
+    /// The lifecycle that an app's releases follow.
+    pub fn lifecycle(&self, app: &App) -> Lifecycle {
+        app.lifecycle.table()
+    }
+
+    /// Takes a release one step along its lifecycle. Of several callers who ask for the same step, one succeeds.
+    ///
+    /// # Errors
+    /// `Conflict(Step)`, with what is possible instead; nothing has changed then.
+    pub async fn step(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Release>,
+        verb: Verb,
+        comment: &str,
+    ) -> Result<Stored<Release>> {
+        check_optional_text("comment", comment, 1_000)?;
+        for attempt in 1.. {
+            let (release, app) = self.release_and_app(organization, id).await?;
+            self.authorize(actor, verb.permission(), on_app(&app)).await?;
+            let to = self.lifecycle(&app).step(release.state, verb)?;
+            let published_at = if to == State::Published { Some(self.now()) } else { release.published_at };
+            let next =
+                release.changed(Release { state: to, published_at, ..release.value.clone() }, self.now());
+            let mut batch = Batch::new();
+            batch.update(&next)?;
+            batch.update(&app.changed(app.value.clone(), self.now()))?;
+            self.refresh_offers(&mut batch, &next).await?;
+            let mut event = self.event(actor, &format!("release.{}", verb.as_str()), &next);
+            event.from = Some(release.state.as_str().to_owned());
+            event.to = Some(to.as_str().to_owned());
+            if !comment.is_empty() {
+                event.detail.insert("comment".to_owned(), comment.into());
+            }
+            batch.events.push(event);
+            match self.commit(batch).await {
+                Ok(()) => return Ok(next),
+                // Someone else came first: look again, and ask the table again.
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::stale(None))
+    }
+
+    /// What happened to a release, newest first: at most 1000 events.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn history(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Release>,
+    ) -> Result<Vec<Event>> {
+        let release = self.release(actor, organization, id).await?;
+        let about = EventFilter { newest_first: true, limit: 1_000, ..EventFilter::of(organization) };
+        self.0.records.events(&about.about(release.id)).await
+    }
+
+    /// Adds to `batch` what the listings of the app must offer once `changed` is as given.
+    pub(super) async fn refresh_offers(&self, batch: &mut Batch, changed: &Stored<Release>) -> Result<()> {
+        let organization = changed.organization;
+        let of_app =
+            Query::of::<Listing>(organization).filter(Field::parse("app")?, Op::Eq(changed.app.into()));
+        let listings = self.list_all::<Listing>(of_app).await?;
+        if listings.is_empty() {
+            return Ok(());
+        }
+        let offers = self.offers(organization, changed.app, Some(changed)).await?;
+        for listing in listings.into_iter().filter(|listing| listing.offers != offers) {
+            let next = Listing { offers: offers.clone(), ..listing.value.clone() };
+            batch.update(&listing.changed(next, self.now()))?;
+        }
+        Ok(())
+    }
+
+    /// What an app offers: per platform the release that was published last. `changed` stands for its stored
+    /// self.
+    pub(super) async fn offers(
+        &self,
+        organization: Id<Organization>,
+        app: Id<App>,
+        changed: Option<&Stored<Release>>,
+    ) -> Result<Vec<Offer>> {
+        let published = Query::of::<Release>(organization)
+            .filter(Field::parse("app")?, Op::Eq(app.into()))
+            .filter(Field::parse("state")?, Op::Eq(State::Published.as_str().into()));
+        let mut releases: Vec<Stored<Release>> = self.list_all(published).await?;
+        if let Some(changed) = changed {
+            releases.retain(|release| release.id != changed.id);
+            if changed.state == State::Published {
+                releases.push(changed.clone());
+            }
+        }
+        releases.sort_by_key(|release| (release.platform, release.published_at, release.id));
+        let mut offers: Vec<Offer> = Vec::new();
+        for release in releases {
+            // What has no package here is nothing that a store could hand out.
+            let Some(asset) = release.asset else { continue };
+            offers.retain(|offer| offer.platform != release.platform);
+            offers.push(Offer {
+                platform: release.platform,
+                release: release.id,
+                asset,
+                version: release.version.clone(),
+                length: release.length,
+                since: release.published_at.unwrap_or(release.created_at),
+            });
+        }
+        Ok(offers)
+    }
+}
