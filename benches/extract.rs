@@ -1,10 +1,11 @@
-//! How long reading an Android package takes, beside other ways to read the same fields and beside the least any
-//! reader must do.
+//! How long reading an Android package or an installer database takes, beside other ways to read the same fields and
+//! beside the least any reader must do.
 //!
-//! `cargo bench --bench extract` measures three files with criterion; `-- --table` prints the table of
+//! `cargo bench --bench extract` measures three packages with criterion; `-- --table` prints the tables of
 //! `benches/README.md`. `-- --memory FILE` prints the peak memory of reading one file. Linux only.
 //!
-//! The packages are those in the folder `apk` of `APPDEPOT_CORPUS`, else of `../shared/corpus`, else the fixtures.
+//! The files are those in the folders `apk` and `msi` of `APPDEPOT_CORPUS`, else of `../shared/corpus`, else the
+//! fixtures.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -14,7 +15,7 @@
     missing_docs
 )]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Read as _;
@@ -32,18 +33,49 @@ use flate2::{Decompress, FlushDecompress};
 /// A way to read a file; says whether it could.
 type Tool = (&'static str, fn(&Path) -> bool);
 
-const TOOLS: [Tool; 8] = [
-    ("open and fstat", open_only),
-    ("the least: tail, directory, manifest, table", least),
-    ("zip 9: directory, manifest, table", zip_crate),
-    ("apk-info 1.1.0, ten fields", apk_info_fields),
-    ("apk-info 1.1.0, and certificates", apk_info_signed),
-    ("here, ten fields", ours_fields),
-    ("here, and certificates", ours_signed),
-    ("here, everything", ours_everything),
+/// A kind of file, and who reads it.
+struct Kind {
+    /// The folder and the ending of its files.
+    name: &'static str,
+    tools: &'static [Tool],
+    /// Those that the others are compared with: the least there is to do, and the nearest in purpose.
+    least: usize,
+    rival: usize,
+    /// What must hold of a file besides.
+    check: fn(&Path),
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "apk",
+        tools: &[
+            ("open and fstat", open_only),
+            ("the least: tail, directory, manifest, table", least),
+            ("zip 9: directory, manifest, table", zip_crate),
+            ("apk-info 1.1.0, ten fields", apk_info_fields),
+            ("apk-info 1.1.0, and certificates", apk_info_signed),
+            ("here, ten fields", ours_fields),
+            ("here, and certificates", ours_signed),
+            ("here, everything", ours_everything),
+        ],
+        least: 1,
+        rival: 3,
+        check: agree,
+    },
+    Kind {
+        name: "msi",
+        tools: &[
+            ("open and fstat", open_only),
+            ("cfb 0.16, names of the streams", cfb_walk),
+            ("msi 0.11, property table", msi_crate),
+            ("here, property table", ours_fields),
+            ("here, everything", ours_everything),
+        ],
+        least: 1,
+        rival: 2,
+        check: agree_with_msi,
+    },
 ];
-const LEAST: usize = 1;
-const APK_INFO: usize = 3;
 const LARGE: u64 = 1_000_000;
 
 fn main() {
@@ -52,18 +84,19 @@ fn main() {
     match arguments.as_slice() {
         ["--only", tool, path, ..] => only(tool.parse().unwrap(), Path::new(path)),
         ["--memory", path, ..] => memory(Path::new(path)),
-        ["--table", ..] => table(),
-        _ => measured(),
+        ["--table", ..] => KINDS.iter().for_each(table),
+        _ => measured(&KINDS[0]),
     }
 }
 
-/// The files timed: every package that all tools read, apart from the signature vectors.
-struct Corpus {
-    files: Vec<(PathBuf, u64)>,
-}
+impl Kind {
+    /// The kind of a file, by its ending.
+    fn of(path: &Path) -> &'static Self {
+        KINDS.iter().find(|kind| path.extension().is_some_and(|ending| ending == kind.name)).unwrap()
+    }
 
-impl Corpus {
-    fn find() -> Self {
+    /// The files timed, with their lengths: those that all tools read, apart from the signature vectors.
+    fn files(&self) -> Vec<(PathBuf, u64)> {
         let home = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root =
             std::env::var_os("APPDEPOT_CORPUS").map_or_else(|| home.join("../shared/corpus"), PathBuf::from);
@@ -71,31 +104,26 @@ impl Corpus {
         let rows = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
         let vectors: HashSet<&str> =
             rows.filter(|row| row.get(4) == Some(&"apksig")).map(|row| row[0]).collect();
-        let folder = root.join("apk");
+        let folder = root.join(self.name);
         let folder = if folder.is_dir() { folder } else { home.join("fixtures") };
         let mut files = Vec::new();
         for entry in folder.read_dir().unwrap() {
             let path = entry.unwrap().path();
-            let name = format!("apk/{}", path.file_name().unwrap().to_string_lossy());
-            let is_package = path.extension().is_some_and(|extension| extension == "apk");
-            if is_package && !vectors.contains(name.as_str()) {
-                files.push(path);
+            let name = format!("{}/{}", self.name, path.file_name().unwrap().to_string_lossy());
+            let is_one = path.extension().is_some_and(|extension| extension == self.name);
+            if is_one && !vectors.contains(name.as_str()) && self.tools.iter().all(|(_, tool)| tool(&path)) {
+                (self.check)(&path);
+                let length = path.metadata().unwrap().len();
+                files.push((path, length));
             }
         }
         files.sort();
-        files.retain(|path| TOOLS.iter().all(|(_, tool)| tool(path)));
-        files.iter().for_each(|path| agree(path));
-        let files = files.into_iter().map(|path| {
-            let length = path.metadata().unwrap().len();
-            (path, length)
-        });
-        Self { files: files.collect() }
+        files
     }
 }
 
-fn measured() {
-    let corpus = Corpus::find();
-    let mut files: Vec<_> = corpus.files.iter().collect();
+fn measured(kind: &Kind) {
+    let mut files = kind.files();
     files.sort_by_key(|(_, length)| *length);
     let picked: HashSet<usize> = [0, files.len() / 2, files.len().saturating_sub(1)].into();
     let mut criterion = Criterion::default().configure_from_args();
@@ -104,8 +132,8 @@ fn measured() {
             continue;
         }
         let mut group = criterion.benchmark_group(format!("extract/{length}"));
-        for (name, tool) in TOOLS {
-            group.bench_function(name, |bencher| bencher.iter(|| tool(path)));
+        for (name, tool) in kind.tools {
+            group.bench_function(*name, |bencher| bencher.iter(|| tool(path)));
         }
         group.finish();
     }
@@ -117,14 +145,14 @@ const BLOCK: usize = 12;
 const ROUNDS: std::ops::RangeInclusive<usize> = 4..=24;
 const PER_FILE: Duration = Duration::from_millis(60);
 
-fn table() {
-    let corpus = Corpus::find();
-    let mut minima: Vec<[f64; TOOLS.len()]> = Vec::new();
-    for (path, _) in &corpus.files {
-        let mut least = [f64::MAX; TOOLS.len()];
+fn table(kind: &Kind) {
+    let files = kind.files();
+    let mut minima: Vec<Vec<f64>> = Vec::new();
+    for (path, _) in &files {
+        let mut least = vec![f64::MAX; kind.tools.len()];
         let started = Instant::now();
         for round in 1..=*ROUNDS.end() {
-            for (best, (_, tool)) in least.iter_mut().zip(TOOLS) {
+            for (best, (_, tool)) in least.iter_mut().zip(kind.tools) {
                 for _ in 0..BLOCK {
                     let start = Instant::now();
                     black_box(tool(path));
@@ -137,22 +165,31 @@ fn table() {
         }
         minima.push(least);
     }
-    let all: Vec<usize> = (0..corpus.files.len()).collect();
-    let large: Vec<usize> = all.iter().copied().filter(|at| corpus.files[*at].1 >= LARGE).collect();
-    for (name, chosen) in [("all", all), ("1 MB and more", large)] {
-        let bytes: u64 = chosen.iter().map(|at| corpus.files[*at].1).sum();
-        println!("\n{name}: {} files, {bytes} bytes; geometric mean of minima\n", chosen.len());
-        println!("| reader | µs | of the least | of apk-info |\n|---|---|---|---|");
+    let all: Vec<usize> = (0..files.len()).collect();
+    let large: Vec<usize> = all.iter().copied().filter(|at| files[*at].1 >= LARGE).collect();
+    for (which, chosen) in [("all", all), ("1 MB and more", large)] {
+        let bytes: u64 = chosen.iter().map(|at| files[*at].1).sum();
+        println!(
+            "\n{}, {which}: {} files, {bytes} bytes; geometric mean of minima\n",
+            kind.name,
+            chosen.len()
+        );
+        let (least, rival) = (kind.tools[kind.least].0, kind.tools[kind.rival].0);
+        println!("| reader | µs | of {least} | of {rival} |\n|---|---|---|---|");
         let mean = |tool: usize| {
             let logs: f64 = chosen.iter().map(|at| minima[*at][tool].ln()).sum();
             (logs / chosen.len().max(1) as f64).exp()
         };
-        for (at, (name, _)) in TOOLS.iter().enumerate() {
+        for (at, (name, _)) in kind.tools.iter().enumerate() {
             let time = mean(at);
-            println!("| {name} | {time:.1} | {:.2} | {:.2} |", time / mean(LEAST), time / mean(APK_INFO));
+            println!(
+                "| {name} | {time:.1} | {:.2} | {:.2} |",
+                time / mean(kind.least),
+                time / mean(kind.rival)
+            );
         }
     }
-    if let Some((path, _)) = corpus.files.iter().max_by_key(|(_, length)| *length) {
+    if let Some((path, _)) = files.iter().max_by_key(|(_, length)| *length) {
         memory(path);
     }
 }
@@ -162,7 +199,7 @@ fn memory(path: &Path) {
     println!("\n{} bytes, peak resident KiB of a process\n", path.metadata().unwrap().len());
     println!("| reader | KiB | more than open and fstat |\n|---|---|---|");
     let mut idle = 0;
-    for (at, (name, _)) in TOOLS.iter().enumerate() {
+    for (at, (name, _)) in Kind::of(path).tools.iter().enumerate() {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--only", &at.to_string()])
             .arg(path)
@@ -178,7 +215,7 @@ fn memory(path: &Path) {
 
 /// One run of a tool, then the peak of resident memory so far.
 fn only(tool: usize, path: &Path) {
-    assert!(TOOLS[tool].1(path));
+    assert!(Kind::of(path).tools[tool].1(path));
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     println!("{}", peak.trim().trim_end_matches(" kB"));
@@ -292,6 +329,30 @@ fn apk_info_signed(path: &Path) -> bool {
         let _ = black_box(apk.get_signatures());
         true
     })
+}
+
+fn cfb_walk(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    cfb::CompoundFile::open(file).is_ok_and(|compound| black_box(compound.walk().count()) > 0)
+}
+
+fn msi_crate(path: &Path) -> bool {
+    properties(path).is_some_and(|rows| !black_box(rows).is_empty())
+}
+
+fn properties(path: &Path) -> Option<Vec<(String, String)>> {
+    let mut package = msi::Package::open(File::open(path).ok()?).ok()?;
+    let rows = package.select_rows(msi::Select::table("Property")).ok()?;
+    let text = |row: &msi::Row, at: usize| row[at].as_str().map(str::to_owned);
+    Some(rows.filter_map(|row| Some((text(&row, 0)?, text(&row, 1)?))).collect())
+}
+
+/// The product is the one that the property table names.
+fn agree_with_msi(path: &Path) {
+    let ours = inspect(path, Fields::IDENTITY).unwrap();
+    let theirs: HashMap<String, String> = properties(path).unwrap().into_iter().collect();
+    assert_eq!(Some(&ours.id), theirs.get("ProductCode"), "{}", path.display());
+    assert_eq!(ours.name.as_ref(), theirs.get("ProductName"), "{}", path.display());
 }
 
 fn ours_fields(path: &Path) -> bool {

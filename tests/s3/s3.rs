@@ -110,8 +110,7 @@ async fn a_package_is_read_by_ranges(server: Arc<Server>) -> Result<(), Failed> 
     assert_eq!((found.format, &found.error), (Format::Apk, &None));
     assert_eq!(found, near, "from a bucket it is the package it is from memory");
     assert!(found.reads <= 4 && found.bytes_read <= 256 << 10, "{} {}", found.reads, found.bytes_read);
-    // each read asks for the length and then for the bytes
-    assert!(requests <= 2 * u64::from(found.reads), "{requests} requests");
+    assert_eq!(requests, u64::from(found.reads), "a request for each read");
     Ok(())
 }
 

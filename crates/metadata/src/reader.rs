@@ -1,4 +1,4 @@
-//! Positional reading with a count, a budget and two windows.
+//! Positional reading with a count, a budget and a few windows.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -19,6 +19,10 @@ thread_local! {
     static INFLATER: Cell<Option<Decompress>> = const { Cell::new(None) };
 }
 
+/// Windows kept beside those at both ends: a structure that refers to another needs its own place, that one's, and
+/// where the walk stands.
+const RECENT: usize = 4;
+
 /// Reads a source and keeps account: reads, bytes, inflated bytes, string bytes, time, and what was found odd.
 ///
 /// The start and the end of the file are kept once read, so most small files cost one or two reads.
@@ -33,9 +37,11 @@ pub struct Reader<'s> {
     strings: usize,
     head: Window,
     tail: Window,
-    recent: Window,
-    /// How far a walk reads ahead.
+    /// The latest first.
+    recent: [Window; RECENT],
+    /// How far a walk reads ahead, and where it last did.
     step: usize,
+    walked: u64,
     anomalies: Vec<Anomaly>,
     refusal: Option<Problem>,
 }
@@ -74,8 +80,9 @@ impl<'s> Reader<'s> {
             strings: 0,
             head: Window::default(),
             tail: Window::default(),
-            recent: Window::default(),
+            recent: Default::default(),
             step: limits.window_bytes,
+            walked: 0,
             anomalies: Vec::new(),
             refusal: None,
         }
@@ -120,18 +127,37 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// As [`bytes`](Self::bytes).
     pub async fn bytes_ahead(&mut self, offset: u64, len: usize, ahead: usize) -> Result<Bytes, Problem> {
-        for window in self.windows() {
-            if let Some(bytes) = window.slice(offset, len) {
-                return Ok(bytes);
-            }
+        if let Some(bytes) = self.windows().find_map(|window| window.slice(offset, len)) {
+            return Ok(bytes);
         }
         let data = self.fetch_ahead(offset, len, ahead).await?;
         if data.len() == len {
             return Ok(data);
         }
         let bytes = data.slice(..len);
-        self.recent = Window { start: offset, data };
+        self.keep(offset, data);
         Ok(bytes)
+    }
+
+    /// As [`bytes`](Self::bytes), reading `before` bytes in front as well if a read is needed at all; they serve
+    /// later calls.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub(crate) async fn bytes_behind(
+        &mut self,
+        offset: u64,
+        len: usize,
+        before: u64,
+    ) -> Result<Bytes, Problem> {
+        if self.view_held(offset, len).is_none() {
+            let start = offset.saturating_sub(before);
+            let skipped = usize::try_from(offset - start).unwrap_or(0);
+            let whole = skipped.saturating_add(len);
+            let data = self.fetch_ahead(start, whole, whole).await?;
+            self.keep(start, data);
+        }
+        self.bytes(offset, len).await
     }
 
     /// As [`bytes_ahead`](Self::bytes_ahead), borrowed: for numbers and short strings.
@@ -139,18 +165,11 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// As [`bytes`](Self::bytes).
     pub(crate) async fn view(&mut self, offset: u64, len: usize, ahead: usize) -> Result<&[u8], Problem> {
-        const RECENT: usize = 2;
-        let held = self.windows().iter().position(|window| window.view(offset, len).is_some());
-        let index = match held {
-            Some(index) => index,
-            None => {
-                let data = self.fetch_ahead(offset, len, ahead).await?;
-                self.recent = Window { start: offset, data };
-                RECENT
-            }
-        };
-        let found = self.windows().get(index).and_then(|window| window.view(offset, len));
-        found.ok_or_else(ends_early)
+        if self.view_held(offset, len).is_none() {
+            let data = self.fetch_ahead(offset, len, ahead).await?;
+            self.keep(offset, data);
+        }
+        self.view_held(offset, len).ok_or_else(ends_early)
     }
 
     /// As [`view`](Self::view) for a structure that is gone through forwards and ends at `end`: reads ahead
@@ -161,20 +180,31 @@ impl<'s> Reader<'s> {
     pub(crate) async fn walk(&mut self, offset: u64, len: usize, end: u64) -> Result<&[u8], Problem> {
         /// The furthest a walk reads ahead.
         const FURTHEST: usize = 32 << 10;
-        if !self.windows().iter().any(|window| window.view(offset, len).is_some()) {
+        let rest = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        if self.view_held(offset, len).is_none() {
             let least = self.limits.window_bytes;
-            let last_end = self.recent.start.saturating_add(self.recent.data.len() as u64);
-            self.step = match offset.checked_sub(last_end) {
+            self.step = match offset.checked_sub(self.walked) {
                 Some(gap) if gap <= self.step as u64 => (self.step * 2).min(FURTHEST.max(least)),
                 _ => (self.step / 2).max(least),
             };
+            self.walked = offset.saturating_add(self.step.min(rest) as u64);
         }
-        let rest = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
         self.view(offset, len, self.step.min(rest)).await
     }
 
-    fn windows(&self) -> [&Window; 3] {
-        [&self.head, &self.tail, &self.recent]
+    fn windows(&self) -> impl Iterator<Item = &Window> {
+        self.recent.iter().chain([&self.head, &self.tail])
+    }
+
+    fn view_held(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        self.windows().find_map(|window| window.view(offset, len))
+    }
+
+    fn keep(&mut self, start: u64, data: Bytes) {
+        self.recent.rotate_right(1);
+        if let Some(oldest) = self.recent.first_mut() {
+            *oldest = Window { start, data };
+        }
     }
 
     /// At least `len` bytes at `offset`, read now.

@@ -539,7 +539,7 @@ fn hostile(files: &Path) -> Result<(), Failed> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = String::new();
     let mut slowest = (Duration::ZERO, String::new());
-    for [file, acceptable, ceiling] in rows(&table) {
+    for [file, acceptable, ceiling, _] in rows(&table) {
         let path = files.join(file);
         if !ENDS.iter().any(|end| file.ends_with(end)) || !path.exists() {
             continue;

@@ -407,7 +407,7 @@ fn hostile() -> Trial {
         let run = move || {
             let mut failures = Vec::new();
             let mut count = 0;
-            for [file, expected, ceiling] in rows(&table) {
+            for [file, expected, ceiling, _] in rows(&table) {
                 if !file.ends_with(".ipa") && !file.ends_with(".plist") {
                     continue;
                 }

@@ -279,7 +279,7 @@ fn hostile(files: &Files) -> Result<(), Failed> {
         let extractor = Extractor::default();
         let mut failures = String::new();
         let (mut count, mut slowest) = (0, Duration::ZERO);
-        for [file, acceptable, ceiling] in rows(&table) {
+        for [file, acceptable, ceiling, _] in rows(&table) {
             let path = folder.join(file);
             if !is_ours(file) || !path.exists() {
                 continue;

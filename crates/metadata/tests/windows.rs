@@ -466,7 +466,7 @@ fn hostile_verdicts(files: &Path) -> Result<(), String> {
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = String::new();
     let mut slowest = Duration::ZERO;
-    for [file, acceptable, ceiling] in rows(&table) {
+    for [file, acceptable, ceiling, _] in rows(&table) {
         let path = files.join(file);
         if ![".msi", ".exe", ".msix"].iter().any(|end| file.ends_with(end)) || !path.exists() {
             continue;

@@ -3,6 +3,7 @@
 #[cfg(feature = "fs")]
 mod directory;
 
+use std::ops::Bound;
 use std::time::Duration;
 
 use appdepot_core::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use opendal::layers::{RetryLayer, TimeoutLayer};
-use opendal::{ErrorKind, Operator, Writer, services};
+use opendal::{BufferStream, ErrorKind, Operator, Reader, Writer, services};
 
 #[cfg(feature = "fs")]
 use directory::Entries;
@@ -221,17 +222,30 @@ impl BlobStore for OpendalBlobs {
         }
     }
 
-    /// Asks for the length first, since services differ in what they make of a range that crosses the end.
+    /// One request where the answer to it tells the length and the range lies within. Services differ in what they
+    /// make of a range that crosses the end, so where it does, or where no answer came yet, the length is asked for
+    /// first.
     async fn get(&self, key: &BlobKey, range: ByteRange) -> Result<ByteStream> {
+        let reader = self.reader.reader(key.as_str()).await.map_err(fault)?;
+        if range.end.is_none_or(|end| range.start < end) {
+            let mut stream = open(&reader, range).await.map_err(fault)?;
+            match stream.metadata().await {
+                Ok(found) if range.end.is_none_or(|end| end <= found.content_length()) => {
+                    return Ok(chunks(stream));
+                }
+                Ok(_) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::RangeNotSatisfied) => {}
+                Err(error) if is_absent(&error) => return Err(Error::not_found("blob").with_source(error)),
+                Err(error) => return Err(fault(error)),
+            }
+        }
         let length = self.length(key).await?.ok_or_else(|| Error::not_found("blob"))?;
         let (start, end) = range.within(length);
         if start == end {
             return Ok(stream::empty().boxed());
         }
-        let reader = self.reader.reader(key.as_str()).await.map_err(fault)?;
-        let stream = reader.into_stream(start..end).await.map_err(fault)?;
-        let chunks = stream.map_ok(|buffer| stream::iter(buffer).map(Ok)).map_err(fault);
-        Ok(chunks.try_flatten().boxed())
+        Ok(chunks(open(&reader, ByteRange { start, end: Some(end) }).await.map_err(fault)?))
     }
 
     async fn stat(&self, key: &BlobKey) -> Result<Option<u64>> {
@@ -254,6 +268,15 @@ impl BlobStore for OpendalBlobs {
         let signed = self.reader.presign_read(key.as_str(), ttl).await.map_err(fault)?;
         Ok(Some(signed.uri().to_string()))
     }
+}
+
+async fn open(reader: &Reader, range: ByteRange) -> opendal::Result<BufferStream> {
+    let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
+    reader.clone().into_stream((Bound::Included(range.start), end)).await
+}
+
+fn chunks(stream: BufferStream) -> ByteStream {
+    stream.map_ok(|buffer| stream::iter(buffer).map(Ok)).map_err(fault).try_flatten().boxed()
 }
 
 /// Writes the whole body and returns its length. Large chunks pass through uncopied, small ones are gathered.

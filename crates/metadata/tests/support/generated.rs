@@ -19,10 +19,10 @@ pub(crate) fn generate(generator: &Path) -> Result<tempfile::TempDir, Failed> {
     Ok(folder)
 }
 
-/// File, what is acceptable, and the ceiling in milliseconds, by row of the table.
-pub(crate) fn rows(table: &str) -> impl Iterator<Item = [&str; 3]> {
+/// File, what is acceptable, and the ceilings in milliseconds and in mebibytes, by row of the table.
+pub(crate) fn rows(table: &str) -> impl Iterator<Item = [&str; 4]> {
     table.lines().skip(1).map(|line| {
         let row: Vec<&str> = line.split('\t').collect();
-        [row[0], row[4], row[5]]
+        [row[0], row[4], row[5], row[6]]
     })
 }

@@ -75,7 +75,7 @@ impl Archive {
     }
 
     /// Where the bytes of `entry` stand in the file and how many, compressed as they are. Reads the local header
-    /// and, in the same read, up to `ahead` bytes of content.
+    /// and, in the same read, `ahead` bytes of content.
     ///
     /// # Errors
     /// As [`read`](Self::read), apart from the limits.
@@ -95,6 +95,7 @@ impl Archive {
             return Err(outside());
         }
         let room = usize::try_from(ahead).unwrap_or(usize::MAX).saturating_add(fixed + EXTRA_ROOM);
+        let room = room.max(reader.limits().window_bytes);
         let local = reader.bytes_ahead(at, fixed, room).await?;
         let field = |at| u16_at(&local, at).unwrap_or(0);
         if u32_at(&local, 0) != Some(LOCAL) {
@@ -169,10 +170,15 @@ fn inflate_with(
     data: &[u8],
     cap: u64,
 ) -> Result<(Bytes, bool), Problem> {
-    const FIRST: u64 = 64 << 10;
+    /// No deflated byte stands for more.
+    const MOST: usize = 1_032;
+    /// Room behind the last byte, without which the decompressor goes by single steps there.
+    const ROOM: usize = 320;
     let cap = usize::try_from(cap).unwrap_or(usize::MAX);
     // the declared size only chooses the first step
-    let mut out = Vec::with_capacity(entry.size.clamp(256, FIRST) as usize + 1);
+    let declared = usize::try_from(entry.size).unwrap_or(usize::MAX);
+    let first = declared.min(cap).min(data.len().saturating_mul(MOST));
+    let mut out = Vec::with_capacity(first.saturating_add(ROOM));
     loop {
         let consumed = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         let before = out.len();

@@ -5,15 +5,18 @@ use appdepot_core::inspect::Problem;
 use super::end::{End, read_end64};
 use super::entry::{CENTRAL_LEN, EXTRA_ZIP64};
 use super::folders::Folders;
-use super::index::{Index, Inserted};
+use super::index::{Index, Inserted, Name};
 use super::{Archive, CENTRAL, Entry, LOCAL, LOCAL_LEN};
 use crate::bytes::u32_at;
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::reader::Reader;
 
 const DIGITAL_SIGNATURE: u32 = 0x0505_4b50;
 const FLAG_UTF8: u16 = 1 << 11;
 const EXTRA_UNICODE_PATH: u16 = 0x7075;
+/// Bytes that most signing blocks of Android packages have at most.
+const SIGNING_BLOCK: u64 = 8 << 10;
 
 impl Archive {
     /// Reads and checks the central directory; `None` when the end record leads to none.
@@ -50,7 +53,9 @@ impl Archive {
         }
         let len = usize::try_from(len).map_err(|_| nowhere())?;
         let mut base = 0;
-        let mut directory = reader.bytes(offset, len).await?;
+        // the block that signs a package stands right before the directory
+        let before = if reader.wants(Fields::SIGNERS) { SIGNING_BLOCK } else { 0 };
+        let mut directory = reader.bytes_behind(offset, len, before).await?;
         if gap > 0 && len > 0 {
             let declared_here = u32_at(&directory, 0) == Some(CENTRAL);
             let shifted = reader.bytes(offset + gap, len).await?;
@@ -121,8 +126,9 @@ impl Archive {
             }
             self.first = self.first.min(entry.offset);
             self.folders.add(&directory, at + CENTRAL_LEN, entry.name);
-            check_name(reader, &entry);
-            match self.index.insert(&directory, entry.name, at) {
+            let name = Name::of(entry.name);
+            check_name(reader, &entry, &name);
+            match self.index.insert(&directory, &name, at) {
                 Inserted::New => {}
                 Inserted::Twice => self.duplicates.push(at),
                 Inserted::Full => self.index = Index::default(),
@@ -214,11 +220,11 @@ fn check_gap(reader: &mut Reader<'_>, base: u64, from: u64, to: u64) {
     }
 }
 
-fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
-    if entry.name.contains(&0) {
+fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>, name: &Name<'_>) {
+    if name.has_nul {
         reader.refuse(Code::Path.problem("an entry name holds a NUL"));
     }
-    if !entry.name.is_ascii() && entry.flags & FLAG_UTF8 != 0 && std::str::from_utf8(entry.name).is_err() {
+    if !name.is_ascii && entry.flags & FLAG_UTF8 != 0 && std::str::from_utf8(entry.name).is_err() {
         reader.refuse(Code::Path.problem("an entry name is not the UTF-8 it claims to be"));
     }
     if entry.extra.len() > 4 {
@@ -226,7 +232,7 @@ fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>) {
             && path != entry.name
         {
             reader.note(Anomaly::UnicodePathExtra);
-            if entry.name.is_ascii() {
+            if name.is_ascii {
                 reader.refuse(Code::ZipAmbiguous.problem("an entry carries two names"));
             }
         }

@@ -1,7 +1,7 @@
 //! Resource tables, read where needed (AOSP `ResourceTypes.h`, `ResTable_*`).
 //!
-//! A table that is stored in the archive is read by ranges: the chunk headers once, then the entry and the
-//! string of each value asked for. A small or deflated one is held in memory.
+//! A large table that is stored in the archive is read by ranges: of the chunk headers as many as lead to the values
+//! asked for, then the entry and the string of each. A small or deflated one is held in memory.
 
 use std::cmp::Reverse;
 
@@ -9,9 +9,11 @@ use appdepot_core::inspect::Problem;
 use bytes::Bytes;
 
 use super::axml::Value;
+use super::config::{Config, Locale};
 use super::pool::{HEADER_LEN as POOL_HEADER_LEN, Pool};
 use crate::bytes::{slice_at, u16_at, u32_at};
-use crate::error::Code;
+use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::reader::Reader;
 
 const CHUNK_POOL: u16 = 0x0001;
@@ -41,11 +43,20 @@ pub(super) struct Table {
     place: Place,
     pool: Pool,
     pool_at: u64,
+    packages: Vec<Package>,
     types: Vec<Type>,
-    /// Whether its structure contradicts itself; what could be understood is there.
-    pub(super) broken: bool,
+    /// Chunks met.
+    chunks: usize,
     /// Entries that may still be looked at.
     patience: usize,
+}
+
+/// What is left of a package's chunks.
+#[derive(Debug, Clone, Copy)]
+struct Package {
+    id: u8,
+    at: u64,
+    end: u64,
 }
 
 /// The values of one type in one configuration.
@@ -62,103 +73,6 @@ struct Type {
     config: Config,
 }
 
-/// The configuration a value is for, as far as it matters here (`ResTable_config`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Config {
-    pub(super) locale: Locale,
-    /// Dots per inch; 0 any, 0xfffe scalable, 0xffff as it is.
-    pub(super) density: u16,
-    /// The oldest platform it is for.
-    pub(super) sdk: u16,
-    /// Whether it is for some devices only, apart from the above.
-    pub(super) special: bool,
-}
-
-/// A language, script, region and variant, packed as in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
-pub(super) struct Locale {
-    language: [u8; 2],
-    region: [u8; 2],
-    script: [u8; 4],
-    variant: [u8; 8],
-}
-
-impl Locale {
-    /// Whether it is no locale in particular.
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The language without script, region and variant.
-    pub(super) fn language(&self) -> Self {
-        Self { language: self.language, ..Self::default() }
-    }
-
-    /// The BCP 47 spelling, `--_--` for the default.
-    pub(super) fn tag(&self) -> String {
-        if self.is_default() {
-            return "--_--".to_owned();
-        }
-        let mut tag = unpack(self.language, b'a');
-        let script: String =
-            self.script.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
-        let variant: String =
-            self.variant.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
-        for part in [script, unpack(self.region, b'0'), variant] {
-            if !part.is_empty() {
-                tag.push('-');
-                tag.push_str(&part);
-            }
-        }
-        tag
-    }
-}
-
-/// Two letters, or three packed into 15 bits.
-fn unpack([high, low]: [u8; 2], base: u8) -> String {
-    if high & 0x80 == 0 {
-        return [high, low].iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
-    }
-    let first = low & 0x1f;
-    let second = (low & 0xe0) >> 5 | (high & 0x03) << 3;
-    let third = (high & 0x7c) >> 2;
-    [first, second, third].iter().map(|letter| char::from(base.wrapping_add(*letter))).collect()
-}
-
-impl Config {
-    /// How well values for this configuration suit a locale on a device without further qualities: that locale,
-    /// else its language, else the default, else any; the greatest fits best.
-    pub(super) fn fit(&self, locale: Locale) -> impl Ord + use<> {
-        let language = self.locale == locale.language();
-        (self.locale == locale, language, self.locale.is_default(), !self.special, Reverse(self.sdk))
-    }
-
-    /// Reads the configuration at the start of `bytes`, whose first field is its length.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let len = (u32_at(bytes, 0)? as usize).min(bytes.len());
-        let bytes = bytes.get(..len)?;
-        let pair =
-            |at| slice_at(bytes, at, 2).and_then(|bytes| bytes.first_chunk().copied()).unwrap_or_default();
-        let nonzero =
-            |at, len| slice_at(bytes, at, len).is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
-        Some(Self {
-            locale: Locale {
-                language: pair(8),
-                region: pair(10),
-                script: slice_at(bytes, 36, 4)
-                    .and_then(|bytes| bytes.first_chunk().copied())
-                    .unwrap_or_default(),
-                variant: slice_at(bytes, 40, 8)
-                    .and_then(|bytes| bytes.first_chunk().copied())
-                    .unwrap_or_default(),
-            },
-            density: u16_at(bytes, 14).unwrap_or(0),
-            sdk: u16_at(bytes, 24).unwrap_or(0),
-            special: nonzero(4, 4) || nonzero(12, 2) || nonzero(16, 8) || nonzero(28, 8),
-        })
-    }
-}
-
 /// A value found, and for which configuration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
@@ -167,7 +81,9 @@ pub(super) struct Found {
 }
 
 impl Table {
-    /// Opens a table: reads its header, its pool's header and the headers of its chunks.
+    /// Opens a table: reads its header, its pool's header and, unless a large table is asked for few values, the
+    /// headers of all chunks. A table that contradicts itself is noted as a reason to refuse the file; what could be
+    /// understood is there.
     ///
     /// # Errors
     /// `E_MANIFEST_INVALID` when it is no table; errors of reading.
@@ -178,8 +94,9 @@ impl Table {
             place,
             pool: Pool::default(),
             pool_at: 0,
+            packages: Vec::new(),
             types: Vec::new(),
-            broken: false,
+            chunks: 0,
             patience: PATIENCE,
         };
         let header = table.walk(reader, 0, CHUNK_HEADER_LEN as usize).await?;
@@ -188,82 +105,106 @@ impl Table {
         }
         let mut at = u64::from(u16_at(header, 2).unwrap_or(0)).max(CHUNK_HEADER_LEN);
         let end = table.len();
-        let mut chunks = 0;
         while at + CHUNK_HEADER_LEN <= end {
-            chunks += 1;
-            if chunks > reader.limits().chunks {
-                return Err(Code::LimitEntries.problem("the resource table has more chunks than are read"));
-            }
-            let header = table.walk(reader, at, POOL_HEADER_LEN.min((end - at) as usize)).await?;
+            table.count_chunk(reader)?;
+            // the names of its resources come first in a package, before anything that is looked for
+            let ahead = reader.limits().window_bytes.saturating_mul(3) / 2;
+            let header =
+                table.view_ahead(reader, at, POOL_HEADER_LEN.min((end - at) as usize), ahead).await?;
             let kind = u16_at(header, 0).unwrap_or(0);
             let header_len = u64::from(u16_at(header, 2).unwrap_or(0));
             let len = u64::from(u32_at(header, 4).unwrap_or(0));
             if len < CHUNK_HEADER_LEN || len < header_len {
-                table.broken = true;
-                return Ok(table);
+                contradicts(reader);
+                break;
             }
             if kind == CHUNK_POOL && table.pool.len == 0 {
                 let available = usize::try_from((end - at).min(len)).unwrap_or(usize::MAX);
                 table.pool = Pool::parse(header, available).ok_or_else(broken)?;
                 let most = table.pool.len.saturating_sub(table.pool.offsets) / 4;
-                table.broken |= table.pool.count as usize > most;
+                if table.pool.count as usize > most {
+                    contradicts(reader);
+                }
                 table.pool_at = at;
             } else if kind == CHUNK_PACKAGE {
-                let package = u32_at(header, 8).unwrap_or(0);
-                table
-                    .index_package(reader, package, at + header_len, (at + len).min(end), &mut chunks)
-                    .await?;
+                let id = u32_at(header, 8).unwrap_or(0) as u8;
+                table.packages.push(Package { id, at: at + header_len, end: (at + len).min(end) });
             }
             at += len;
+        }
+        if matches!(table.place, Place::Memory(_)) || reader.wants(Fields::TRANSLATIONS) {
+            while table.read_on(reader, None).await? {}
         }
         Ok(table)
     }
 
-    async fn index_package(
-        &mut self,
-        reader: &mut Reader<'_>,
-        package: u32,
-        mut at: u64,
-        end: u64,
-        chunks: &mut usize,
-    ) -> Result<(), Problem> {
-        while at + CHUNK_HEADER_LEN <= end {
-            *chunks += 1;
-            if *chunks > reader.limits().chunks {
-                return Err(Code::LimitEntries.problem("the resource table has more chunks than are read"));
-            }
-            if chunks.is_multiple_of(256) {
-                reader.check_time()?;
-            }
-            let wanted = TYPE_HEADER_LEN.min((end - at) as usize);
-            let header = self.walk(reader, at, wanted).await?;
-            let kind = u16_at(header, 0).unwrap_or(0);
-            let header_len = u16_at(header, 2).unwrap_or(0);
-            let len = u32_at(header, 4).unwrap_or(0);
-            if u64::from(len) < CHUNK_HEADER_LEN || len < u32::from(header_len) {
-                self.broken = true;
-                return Ok(());
-            }
-            if kind == CHUNK_TYPE
-                && let (Some(id), Some(flags), Some(entry_count), Some(entries_start)) =
-                    (header.get(8), header.get(9), u32_at(header, 12), u32_at(header, 16))
-                && let Some(config) = header.get(20..).and_then(Config::parse)
-            {
-                self.types.push(Type {
-                    package: package as u8,
-                    id: *id,
-                    flags: *flags,
-                    header: header_len,
-                    entry_count,
-                    entries_start,
-                    at,
-                    len,
-                    config,
-                });
-            }
-            at += u64::from(len);
+    /// Reads the next chunk of a package, of any without `id`; says whether there was one.
+    async fn read_on(&mut self, reader: &mut Reader<'_>, id: Option<u8>) -> Result<bool, Problem> {
+        let is_left =
+            |one: &Package| id.is_none_or(|id| id == one.id) && one.at + CHUNK_HEADER_LEN <= one.end;
+        let Some(place) = self.packages.iter().position(is_left) else { return Ok(false) };
+        let Some(Package { id: package, at, end }) = self.packages.get(place).copied() else {
+            return Ok(false);
+        };
+        self.count_chunk(reader)?;
+        let header = self.walk(reader, at, TYPE_HEADER_LEN.min((end - at) as usize)).await?;
+        let kind = u16_at(header, 0).unwrap_or(0);
+        let header_len = u16_at(header, 2).unwrap_or(0);
+        let len = u32_at(header, 4).unwrap_or(0);
+        let is_whole = u64::from(len) >= CHUNK_HEADER_LEN && len >= u32::from(header_len);
+        if is_whole
+            && kind == CHUNK_TYPE
+            && let (Some(id), Some(flags), Some(entry_count), Some(entries_start)) =
+                (header.get(8), header.get(9), u32_at(header, 12), u32_at(header, 16))
+            && let Some(config) = header.get(20..).and_then(Config::parse)
+        {
+            let (id, flags) = (*id, *flags);
+            let header = header_len;
+            self.types.push(Type { package, id, flags, header, entry_count, entries_start, at, len, config });
+        }
+        if !is_whole {
+            contradicts(reader);
+        }
+        if let Some(package) = self.packages.get_mut(place) {
+            package.at = if is_whole { at + u64::from(len) } else { end };
+        }
+        Ok(true)
+    }
+
+    fn count_chunk(&mut self, reader: &Reader<'_>) -> Result<(), Problem> {
+        self.chunks += 1;
+        if self.chunks > reader.limits().chunks {
+            return Err(Code::LimitEntries.problem("the resource table has more chunks than are read"));
+        }
+        if self.chunks.is_multiple_of(256) {
+            reader.check_time()?;
         }
         Ok(())
+    }
+
+    /// The next chunk of a resource's type from `position` on, which moves behind it. Chunks of one type stand
+    /// together; what comes behind those of another is not looked for.
+    async fn next_of(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: u32,
+        position: &mut usize,
+    ) -> Result<Option<Type>, Problem> {
+        let [package, id, ..] = resource.to_be_bytes();
+        let met = *position > 0;
+        loop {
+            while let Some(one) = self.types.get(*position) {
+                *position += 1;
+                match (one.package, one.id) == (package, id) {
+                    true => return Ok(Some(*one)),
+                    false if met => return Ok(None),
+                    false => {}
+                }
+            }
+            if !self.read_on(reader, Some(package)).await? {
+                return Ok(None);
+            }
+        }
     }
 
     /// The values of a resource in every configuration, in the order of the table. Bags have none.
@@ -275,17 +216,12 @@ impl Table {
         reader: &mut Reader<'_>,
         resource: u32,
     ) -> Result<Vec<Found>, Problem> {
-        let [package, kind, high, low] = resource.to_be_bytes();
-        let entry = u32::from(u16::from_be_bytes([high, low]));
         let mut found = Vec::new();
         let mut position = 0;
-        while let Some(next) = self.types.get(position).copied() {
-            position += 1;
-            if next.package != package || next.id != kind || found.len() >= reader.limits().values {
-                continue;
-            }
-            let value = self.try_value(reader, &next, entry).await?;
-            if let Some(value) = value {
+        while found.len() < reader.limits().values
+            && let Some(next) = self.next_of(reader, resource, &mut position).await?
+        {
+            if let Some(value) = self.try_value(reader, &next, resource).await? {
                 found.push(Found { config: next.config, value });
             }
         }
@@ -302,14 +238,20 @@ impl Table {
         resource: u32,
         locale: Locale,
     ) -> Result<Option<Value>, Problem> {
-        let [package, kind, high, low] = resource.to_be_bytes();
-        let entry = u32::from(u16::from_be_bytes([high, low]));
-        let fits = |one: &&Type| one.package == package && one.id == kind;
-        let mut types: Vec<Type> =
-            self.types.iter().filter(fits).take(reader.limits().values).copied().collect();
-        types.sort_by_cached_key(|one| Reverse(one.config.fit(locale)));
-        for one in types {
-            if let Some(value) = self.try_value(reader, &one, entry).await? {
+        let mut others: Vec<Type> = Vec::new();
+        let mut position = 0;
+        while others.len() < reader.limits().values
+            && let Some(next) = self.next_of(reader, resource, &mut position).await?
+        {
+            if !next.config.is_best(locale) {
+                others.push(next);
+            } else if let Some(value) = self.try_value(reader, &next, resource).await? {
+                return Ok(Some(value));
+            }
+        }
+        others.sort_by_cached_key(|one| Reverse(one.config.fit(locale)));
+        for one in others {
+            if let Some(value) = self.try_value(reader, &one, resource).await? {
                 return Ok(Some(value));
             }
         }
@@ -321,7 +263,7 @@ impl Table {
         &mut self,
         reader: &mut Reader<'_>,
         types: &Type,
-        entry: u32,
+        resource: u32,
     ) -> Result<Option<Value>, Problem> {
         let left = self.patience.checked_sub(1);
         self.patience = left
@@ -329,7 +271,7 @@ impl Table {
         if self.patience.is_multiple_of(256) {
             reader.check_time()?;
         }
-        match self.value(reader, types, entry).await {
+        match self.value(reader, types, resource & 0xffff).await {
             Err(problem) if Code::Truncated.is(&problem) => Ok(None),
             other => other,
         }
@@ -444,11 +386,22 @@ impl Table {
         at: u64,
         len: usize,
     ) -> Result<&'v [u8], Problem> {
+        let ahead = reader.limits().window_bytes;
+        self.view_ahead(reader, at, len, ahead).await
+    }
+
+    async fn view_ahead<'v>(
+        &'v self,
+        reader: &'v mut Reader<'_>,
+        at: u64,
+        len: usize,
+        ahead: usize,
+    ) -> Result<&'v [u8], Problem> {
         match &self.place {
             Place::Memory(data) => held(data, at, len),
             Place::File(start, whole) => {
                 let rest = whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
-                let ahead = usize::try_from(rest).unwrap_or(usize::MAX).min(reader.limits().window_bytes);
+                let ahead = usize::try_from(rest).unwrap_or(usize::MAX).min(ahead);
                 reader.view(start + at, len, ahead).await
             }
         }
@@ -477,6 +430,11 @@ fn held(data: &[u8], at: u64, len: usize) -> Result<&[u8], Problem> {
 
 fn early() -> Problem {
     Code::Truncated.problem("the resource table ends early")
+}
+
+fn contradicts(reader: &mut Reader<'_>) {
+    reader.note(Anomaly::ResourcesInvalid);
+    reader.refuse(Code::ManifestInvalid.problem("the resource table contradicts itself"));
 }
 
 fn broken() -> Problem {

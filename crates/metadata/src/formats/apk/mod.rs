@@ -2,6 +2,7 @@
 
 mod arsc;
 mod axml;
+mod config;
 #[cfg(feature = "icon")]
 pub(crate) mod drawable;
 mod manifest;
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
-use self::arsc::{Locale, Place, Table};
+use self::arsc::{Place, Table};
+use self::config::Locale;
 use self::manifest::{Declared, Manifest};
 pub(super) use self::manifest::{id, is_package_name};
 use self::resolve::Resources;
@@ -32,6 +34,8 @@ const MANIFEST: &[u8] = b"AndroidManifest.xml";
 const RESOURCES: &[u8] = b"resources.arsc";
 /// The density of a resource that scales (`DENSITY_ANY`).
 const SCALABLE: u16 = 0xfffe;
+/// A resource table of no more bytes costs less to read whole than in pieces.
+const LITTLE: usize = 32 << 10;
 /// The density that pictures without one are drawn for.
 const UNMARKED: u16 = 160;
 
@@ -179,17 +183,17 @@ async fn open_resources(
             None
         }
     };
-    if table.as_ref().is_some_and(|table| table.broken) {
-        reader.note(Anomaly::ResourcesInvalid);
-        reader.refuse(Code::ManifestInvalid.problem("the resource table contradicts itself"));
-    }
     Ok(Resources { table })
 }
 
+/// A resource table is read whole up to the limit where every language is asked for: their values are all over it.
 async fn try_open_resources(reader: &mut Reader<'_>, archive: &Archive) -> Result<Option<Table>, Problem> {
     let Some(entry) = archive.unique(RESOURCES)? else { return Ok(None) };
     let place = if entry.is_stored() {
-        let whole = reader.limits().whole_bytes as u64;
+        let whole = match reader.wants(Fields::TRANSLATIONS) {
+            true => reader.limits().whole_bytes,
+            false => reader.limits().window_bytes.max(LITTLE).min(reader.limits().whole_bytes),
+        } as u64;
         let ahead = if entry.size <= whole { entry.size } else { reader.limits().window_bytes as u64 };
         let (offset, len) = archive.locate(reader, &entry, ahead).await?;
         match usize::try_from(len) {

@@ -2,8 +2,9 @@
 
 use appdepot_core::inspect::Problem;
 
-use super::arsc::{Found, Locale, Table};
+use super::arsc::{Found, Table};
 use super::axml::Value;
+use super::config::Locale;
 use super::manifest::Declared;
 use crate::error::{Anomaly, Code};
 use crate::fields::Fields;

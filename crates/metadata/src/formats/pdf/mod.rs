@@ -92,9 +92,13 @@ impl Format for Pdf {
 
 /// Where the header begins.
 fn header(head: &[u8]) -> Option<usize> {
+    const PIECE: usize = 64;
     let head = head.get(..head.len().min(HEADER_WITHIN + HEADER.len()))?;
-    let starts = head.iter().enumerate().filter(|(_, byte)| Some(*byte) == HEADER.first());
-    starts.map(|(at, _)| at).find(|at| head.get(*at..).is_some_and(|rest| rest.starts_with(HEADER)))
+    // every file is asked: pieces without the first byte are passed over
+    let starts = |at: &usize| head.get(*at..).is_some_and(|rest| rest.starts_with(HEADER));
+    let pieces = head.chunks(PIECE).enumerate();
+    let mut pieces = pieces.filter(|(_, piece)| HEADER.first().is_some_and(|first| piece.contains(first)));
+    pieces.find_map(|(index, piece)| (index * PIECE..index * PIECE + piece.len()).find(starts))
 }
 
 /// Whether a file ends inside its header.
@@ -347,6 +351,9 @@ mod tests {
         assert_eq!(header(b"%PDF-1.4\n"), Some(0));
         assert_eq!(header(b"\n\n%PDF-1.4\n"), Some(2));
         assert_eq!(header(b"PDF"), None);
+        for at in [60, 63, 64, 1_000] {
+            assert_eq!(header(&[&b"%".repeat(at), HEADER].concat()), Some(at));
+        }
         assert_eq!(version(b"1.7\r\n"), "1.7");
     }
 }
