@@ -5,7 +5,8 @@ use std::ops::BitOr;
 /// The parts of a package that are read; its identity always is.
 ///
 /// Formats leave out what is not asked for where that saves work: what they give besides is not promised. What is
-/// checked of a package is the same, apart from the files that only a part left out needs.
+/// checked of a package is the same, apart from the files, and the pieces of a large resource table, that only a part
+/// left out needs.
 ///
 /// ```
 /// use appdepot_metadata::{Extractor, Fields};

@@ -55,8 +55,8 @@ pub struct Limits {
     /// Bytes read at least in one go where a chunk's length is not known. Default 512,
     /// [`remote`](Self::remote) 64 KiB.
     pub window_bytes: usize,
-    /// Bytes up to which a resource table is read whole rather than where needed. Default
-    /// 512 KiB.
+    /// Bytes up to which a resource table is read whole rather than where needed, if
+    /// [`Fields::TRANSLATIONS`] are asked for: those are all over it. Default 512 KiB.
     pub whole_bytes: usize,
     /// The parts that are read at all. Default all.
     pub fields: Fields,
