@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Stored,
+    ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Role, Stored,
     check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, check_extra, on_app, retry};
+use super::{CreatedKey, Depot, NewKey, check_extra, on_app, retry};
 
 /// A new app.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -95,6 +95,45 @@ impl Depot {
                 Err(error)
             }
         }
+    }
+
+    /// Makes a key that may do on this app what its editors may, and nothing elsewhere. `scopes` narrow it further.
+    ///
+    /// # Errors
+    /// As [`Depot::create_key`] and [`Depot::grant`]; no key is left that is good.
+    pub async fn create_app_key(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        app: Id<App>,
+        name: &str,
+        scopes: Option<BTreeSet<String>>,
+    ) -> Result<CreatedKey> {
+        let new = NewKey { app: Some(app), scopes, ..NewKey::new(organization, name) };
+        let made = self.create_key(actor, new).await?;
+        let editor = Role::parse(Role::APP_EDITOR)?;
+        match self.grant(actor, organization, made.subject.clone(), editor, Some(app)).await {
+            Ok(_) => Ok(made),
+            // A key without a role may do nothing, so nothing is lost should this fail, too.
+            Err(error) => {
+                let _ = self.revoke_key(actor, organization, &made.key.key).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The app that the actor's key is for: one that is good for an app only names it by being presented.
+    ///
+    /// # Errors
+    /// `Forbidden` for any other credential.
+    pub async fn own_app(&self, actor: &Actor) -> Result<Stored<App>> {
+        let forbidden = || Error::forbidden(permission::APP_GET);
+        let (Some(app), Some(key)) = (actor.app, actor.subject.as_str().strip_prefix("key:")) else {
+            return Err(forbidden());
+        };
+        let key: Option<Stored<ApiKey>> = self.find_claimed(Id::NIL, ApiKey::SPACE, key).await?;
+        let organization = key.ok_or_else(forbidden)?.value.organization;
+        self.app(actor, organization, &app.to_string()).await
     }
 
     /// The apps that `query` describes and the actor may see.

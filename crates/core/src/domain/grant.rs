@@ -28,6 +28,8 @@ pub struct Role(String);
 impl Role {
     /// The role that may do everything in an organization.
     pub const OWNER: &'static str = "org.owner";
+    /// The role that sends builds for an app and offers them.
+    pub const APP_EDITOR: &'static str = "app.editor";
 
     /// Reads a role name.
     ///

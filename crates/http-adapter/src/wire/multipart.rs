@@ -24,7 +24,7 @@ use multer::{Constraints, Multipart};
 use super::json::identity;
 
 /// The most parts one form may have.
-pub(crate) const PART_LIMIT: usize = 16;
+pub(crate) const PART_LIMIT: usize = 64;
 /// The most bytes the headers of one part may have.
 pub(crate) const HEADER_LIMIT: usize = 8 * 1024;
 /// The most bytes a text part may have.
@@ -334,10 +334,10 @@ mod tests {
 
     #[tokio::test]
     async fn bounds() {
-        let many: String = (0..17).map(|n| text_part(&n.to_string(), "v")).collect();
+        let many: String = (0..=PART_LIMIT).map(|n| text_part(&n.to_string(), "v")).collect();
         assert_eq!(read(form(many + "--X--")).await.unwrap_err().kind(), ErrorKind::TooLarge);
-        let sixteen: String = (0..16).map(|n| text_part(&n.to_string(), "v")).collect();
-        assert_eq!(read(form(sixteen + "--X--")).await.unwrap().len(), 16);
+        let most: String = (0..PART_LIMIT).map(|n| text_part(&n.to_string(), "v")).collect();
+        assert_eq!(read(form(most + "--X--")).await.unwrap().len(), PART_LIMIT);
         let long = text_part("a", &"x".repeat(TEXT_LIMIT + 1)) + "--X--";
         assert_eq!(read(form(long)).await.unwrap_err().kind(), ErrorKind::TooLarge);
         let headers = format!("--X\r\nX-Junk: {}\r\n\r\n--X--", "y".repeat(64 << 20));

@@ -124,6 +124,9 @@ impl From<Error> for Fault {
             }
             (ErrorKind::Forbidden, _) => Self::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED, "Unauthorized"),
             (ErrorKind::Invalid, _) => Self::validation(message),
+            (ErrorKind::Conflict, Detail::Unprocessed) => {
+                Self::new(StatusCode::BAD_REQUEST, STATE, "Build Not Processed")
+            }
             (ErrorKind::Conflict, Detail::Step { .. }) => Self::new(StatusCode::BAD_REQUEST, STATE, message),
             (ErrorKind::Conflict, _) => Self::new(StatusCode::CONFLICT, CONFLICT, message),
             (ErrorKind::TooLarge, _) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message),

@@ -1,7 +1,7 @@
 //! Spellings: the vendor's words on one side, the core's on the other.
 
-use appdepot_core::domain::AssetClass;
-use appdepot_core::inspect::{Format, Inspection};
+use appdepot_core::domain::{AssetClass, BuildStatus};
+use appdepot_core::inspect::{Format, Inspection, Platform};
 use appdepot_core::query::Field;
 
 /// `type` of an asset.
@@ -88,6 +88,78 @@ pub(super) const SUB_TYPES: [&str; 4] = ["windows", "macos", "ios", "android"];
 /// The values of `notificationLanguage`. `ge` is an older spelling of `de` that clients still send.
 pub(super) const LANGUAGES: [&str; 8] = ["es", "en", "fr", "de", "it", "zh", "pt", "ru"];
 
+/// The language of this code.
+pub(super) fn language(code: &str) -> Option<&'static str> {
+    let code = if code == "ge" { "de" } else { code };
+    LANGUAGES.into_iter().find(|language| *language == code)
+}
+
+/// The values of `os` and `buildPlatform`: those of the documents that packages are read of, and Linux.
+pub(super) const PLATFORMS: [&str; 5] = ["ios", "android", "macos", "windows", "linux"];
+
+/// `os` of a build.
+pub(super) const fn platform_word(platform: Platform) -> &'static str {
+    platform.as_str()
+}
+
+/// The platform that `os` names.
+pub(super) fn platform(word: &str) -> Option<Platform> {
+    use Platform::{Android, Ios, Linux, Macos, Windows};
+    [Ios, Android, Macos, Windows, Linux].into_iter().find(|platform| platform_word(*platform) == word)
+}
+
+/// What an app token may be narrowed to.
+pub(super) const TOKEN_SCOPES: [&str; 1] = ["sdk"];
+
+/// The values of `status`.
+pub(super) const STATUSES: [&str; 4] = ["pending", "in_progress", "processed", "error"];
+
+/// `status` of a build.
+pub(super) const fn status_word(status: BuildStatus) -> &'static str {
+    match status {
+        BuildStatus::Pending => "pending",
+        BuildStatus::InProgress => "in_progress",
+        BuildStatus::Processed => "processed",
+        BuildStatus::Error => "error",
+    }
+}
+
+/// The status that this word names.
+pub(super) fn status(word: &str) -> Option<BuildStatus> {
+    use BuildStatus::{Error, InProgress, Pending, Processed};
+    [Pending, InProgress, Processed, Error].into_iter().find(|status| status_word(*status) == word)
+}
+
+/// Whether the extension of `file_name` is one that builds may have.
+pub(super) fn is_build(file_name: &str) -> bool {
+    /// Of the upload operation, which spells two of them `apx` and `apxbundle`, and those that packages of Linux have.
+    const EXTENSIONS: [&str; 18] = [
+        "ipa",
+        "apk",
+        "aab",
+        "dmg",
+        "pkg",
+        "exe",
+        "msi",
+        "msix",
+        "msixbundle",
+        "appx",
+        "appxbundle",
+        "apx",
+        "apxbundle",
+        "nsp",
+        "zip",
+        "gz",
+        "deb",
+        "rpm",
+    ];
+    let extension = extension_of(file_name);
+    extension.is_some_and(|extension| match extension.as_str() {
+        "gz" => file_name.to_ascii_lowercase().ends_with(".tar.gz"),
+        other => EXTENSIONS.contains(&other),
+    })
+}
+
 /// The roles that `security.role` may name, the strongest first.
 pub(super) const ROLES: [&str; 8] = [
     "org.owner",
@@ -149,6 +221,9 @@ pub(super) fn sort_field(word: &str) -> Option<Field> {
         "size" => "content.length",
         "originalExtension" | "ext" => "content.extension",
         "segmentId" => "segment",
+        "status" => "status",
+        "os" | "buildPlatform" => "platform",
+        "versionName" => "version",
         _ => return None,
     };
     Field::parse(path).ok()

@@ -1,5 +1,8 @@
 //! The documented shapes: requests with their checks, and answers.
 
+mod build;
+
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use appdepot_core::domain::Extra;
@@ -9,8 +12,10 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::words;
 
+pub(crate) use build::{ApplicationInfo, BuildForm, BuildItem, Deployer, DownloadToken};
+
 /// The largest documented integer, 2^53 - 1.
-pub(super) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
+pub(crate) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
 /// The longest file name, bucket, key, media type and app name, in characters.
 const SHORT_LIMIT: usize = 128;
 /// The longest other text, in characters.
@@ -24,57 +29,57 @@ const METADATA_DEPTH: usize = 8;
 
 /// The body of `POST …/mdm/assets//edge/asset`.
 #[derive(Debug)]
-pub(super) struct EdgeAsset {
-    pub(super) file: EdgeFile,
-    pub(super) details: Details,
+pub(crate) struct EdgeAsset {
+    pub(crate) file: EdgeFile,
+    pub(crate) details: Details,
 }
 
 /// Where an edge runner has put the file.
 #[derive(Debug)]
-pub(super) struct EdgeFile {
-    pub(super) media_type: String,
-    pub(super) bucket: String,
-    pub(super) key: String,
-    pub(super) original_name: String,
-    pub(super) size: u64,
-    pub(super) storage_provider: String,
-    pub(super) checksum: String,
+pub(crate) struct EdgeFile {
+    pub(crate) media_type: String,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) original_name: String,
+    pub(crate) size: u64,
+    pub(crate) storage_provider: String,
+    pub(crate) checksum: String,
 }
 
 /// What clients say about an asset, by any operation.
 #[derive(Debug, Default)]
-pub(super) struct Details {
-    pub(super) name: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) segment: Option<u64>,
-    pub(super) expose: Option<bool>,
-    pub(super) apk: Option<DeclaredApk>,
+pub(crate) struct Details {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) segment: Option<u64>,
+    pub(crate) expose: Option<bool>,
+    pub(crate) apk: Option<DeclaredApk>,
 }
 
 /// What the client believes is in the package.
 #[derive(Debug)]
-pub(super) struct DeclaredApk {
-    pub(super) version_code: String,
-    pub(super) version_name: String,
-    pub(super) package_name: String,
-    pub(super) min_sdk: Option<String>,
-    pub(super) target_sdk: Option<String>,
-    pub(super) product_name: Option<String>,
+pub(crate) struct DeclaredApk {
+    pub(crate) version_code: String,
+    pub(crate) version_name: String,
+    pub(crate) package_name: String,
+    pub(crate) min_sdk: Option<String>,
+    pub(crate) target_sdk: Option<String>,
+    pub(crate) product_name: Option<String>,
 }
 
 /// The body of `POST …/apps`.
 #[derive(Debug)]
-pub(super) struct NewApplication {
-    pub(super) name: String,
+pub(crate) struct NewApplication {
+    pub(crate) name: String,
     /// A provider's id; `None` for the organization's default.
-    pub(super) storage_provider: Option<String>,
-    pub(super) language: Option<&'static str>,
-    pub(super) metadata: Extra,
-    pub(super) scripts: Extra,
+    pub(crate) storage_provider: Option<String>,
+    pub(crate) language: Option<&'static str>,
+    pub(crate) metadata: Extra,
+    pub(crate) scripts: Extra,
 }
 
 impl EdgeAsset {
-    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+    pub(crate) fn read(body: &Value) -> Result<Self, Fault> {
         let mut wrong = Wrong::default();
         let root = Fields::root(body)?;
         let file = match root.0.get("file") {
@@ -102,7 +107,7 @@ impl EdgeAsset {
 }
 
 impl Details {
-    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+    pub(crate) fn read(body: &Value) -> Result<Self, Fault> {
         let mut wrong = Wrong::default();
         let details = Self::from_json(&Fields::root(body)?, &mut wrong);
         wrong.into_result(details)
@@ -121,7 +126,7 @@ impl Details {
     }
 
     /// Takes in one text part of a form. Empty parts count as absent, as some clients send all they know of.
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         if value.is_empty() {
             return Ok(());
         }
@@ -158,7 +163,7 @@ impl DeclaredApk {
 }
 
 impl NewApplication {
-    pub(super) fn read(body: &Value) -> Result<Self, Fault> {
+    pub(crate) fn read(body: &Value) -> Result<Self, Fault> {
         let mut wrong = Wrong::default();
         let root = Fields::root(body)?;
         let name = root.required(&mut wrong, "name", SHORT_LIMIT);
@@ -167,8 +172,7 @@ impl NewApplication {
         let storage_provider = configured(&mut wrong, "storageProvider")
             .filter(|provider| !provider.is_empty() && provider != "__DEFAULT__");
         let language = configured(&mut wrong, "notificationLanguage").and_then(|word| {
-            let word = if word == "ge" { "de" } else { word.as_str() };
-            let known = words::LANGUAGES.into_iter().find(|language| *language == word);
+            let known = words::language(&word);
             if known.is_none() {
                 wrong.one_of("configuration.notificationLanguage", &words::LANGUAGES);
             }
@@ -193,13 +197,62 @@ impl NewApplication {
     }
 }
 
+/// Groups as JSON: lists of lists of texts; a text among the outer ones is a list of its own.
+pub(crate) fn groups(json: &Value) -> Option<Vec<Vec<String>>> {
+    let text = |json: &Value| json.as_str().map(str::to_owned);
+    let all = |json: &Value| match json {
+        Value::Array(all) => all.iter().map(text).collect(),
+        one => text(one).map(|one| vec![one]),
+    };
+    json.as_array()?.iter().map(all).collect()
+}
+
+/// The body of `POST …/tokens`.
+#[derive(Debug)]
+pub(crate) struct NewAppToken {
+    pub(crate) description: String,
+    /// What it is narrowed to; `None` for all that is done to an app.
+    pub(crate) scopes: Option<BTreeSet<String>>,
+}
+
+impl NewAppToken {
+    pub(crate) fn read(body: &Value) -> Result<Self, Fault> {
+        let mut wrong = Wrong::default();
+        let root = Fields::root(body)?;
+        let description = root.text(&mut wrong, "description", SHORT_LIMIT).filter(|text| !text.is_empty());
+        let scopes = root.texts(&mut wrong, "scopes").unwrap_or_default();
+        if scopes.iter().any(|scope| !words::TOKEN_SCOPES.contains(&scope.as_str())) {
+            wrong.one_of("scopes", &words::TOKEN_SCOPES);
+        }
+        let scopes: BTreeSet<String> = scopes.into_iter().collect();
+        let scopes = Some(scopes).filter(|scopes| !scopes.is_empty());
+        wrong.into_result(Self { description: description.unwrap_or_else(|| "App token".to_owned()), scopes })
+    }
+}
+
+/// Leave to work on an app.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AppToken {
+    pub(crate) id: String,
+    pub(crate) organization: String,
+    pub(crate) application: String,
+    pub(crate) description: String,
+    pub(crate) scopes: Vec<String>,
+    /// Shown when it is made, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bearer: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+}
+
 /// Whether the text is an id as the documents have it.
-pub(super) fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 /// Whether the text may name an organization or app: an id, or a slug.
-pub(super) fn is_reference(text: &str) -> bool {
+pub(crate) fn is_reference(text: &str) -> bool {
     (3..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 
@@ -261,6 +314,16 @@ impl<'a> Fields<'a> {
         None
     }
 
+    fn texts(&self, wrong: &mut Wrong, name: &str) -> Option<Vec<String>> {
+        let texts = self.get(name)?.as_array().and_then(|all| {
+            all.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
+        });
+        if texts.is_none() {
+            wrong.add(format_args!("{}{name}", self.1), "must be a list of strings");
+        }
+        texts
+    }
+
     fn required(&self, wrong: &mut Wrong, name: &str, limit: usize) -> String {
         if self.get(name).is_none_or(|value| value.as_str() == Some("")) {
             wrong.add(format_args!("{}{name}", self.1), "is required");
@@ -297,155 +360,180 @@ impl<'a> Fields<'a> {
 
 /// A successful answer: `{"status":true,"data":…}`.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer<T> {
+pub(crate) struct Answer<T> {
     status: bool,
     data: T,
 }
 
 impl<T> Answer<T> {
-    pub(super) fn of(data: T) -> axum::Json<Self> {
+    pub(crate) fn of(data: T) -> axum::Json<Self> {
         axum::Json(Self { status: true, data })
     }
 }
 
 /// `data` of a removal.
 #[derive(Debug, Serialize)]
-pub(super) struct Removed {
-    pub(super) delete: &'static str,
+pub(crate) struct Removed {
+    pub(crate) delete: &'static str,
 }
 
 /// `data` of a listing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Listing<T> {
-    pub(super) items: Vec<T>,
-    pub(super) total_docs: u64,
-    pub(super) limit: u32,
-    pub(super) has_prev_page: bool,
-    pub(super) has_next_page: bool,
-    pub(super) page: u64,
-    pub(super) total_pages: u64,
-    pub(super) prev_page: Option<u64>,
-    pub(super) next_page: Option<u64>,
+pub(crate) struct Listing<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) total_docs: u64,
+    pub(crate) limit: u32,
+    pub(crate) has_prev_page: bool,
+    pub(crate) has_next_page: bool,
+    pub(crate) page: u64,
+    pub(crate) total_pages: u64,
+    pub(crate) prev_page: Option<u64>,
+    pub(crate) next_page: Option<u64>,
 }
 
 /// An MDM asset.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MdmAsset {
-    pub(super) id: String,
-    pub(super) organization: String,
+pub(crate) struct MdmAsset {
+    pub(crate) id: String,
+    pub(crate) organization: String,
     #[serde(rename = "type")]
-    pub(super) class: &'static str,
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) uploaded_by_info: UploadedBy,
-    pub(super) file: String,
-    pub(super) size: u64,
-    pub(super) original_extension: String,
-    pub(super) storage_provider: Provider,
-    pub(super) config: Config,
-    pub(super) version: u64,
-    pub(super) updated_at: String,
-    pub(super) created_at: String,
-    pub(super) segment_id: u64,
-    pub(super) expose_to_children: bool,
+    pub(crate) class: &'static str,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) uploaded_by_info: UploadedBy,
+    pub(crate) file: String,
+    pub(crate) size: u64,
+    pub(crate) original_extension: String,
+    pub(crate) storage_provider: Provider,
+    pub(crate) config: Config,
+    pub(crate) version: u64,
+    pub(crate) updated_at: String,
+    pub(crate) created_at: String,
+    pub(crate) segment_id: u64,
+    pub(crate) expose_to_children: bool,
 }
 
 /// Who added an asset.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UploadedBy {
-    pub(super) email: String,
-    pub(super) first_name: String,
-    pub(super) last_name: String,
+pub(crate) struct UploadedBy {
+    pub(crate) email: String,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+}
+
+/// A file that was attached to a build.
+#[derive(Debug, Serialize)]
+pub(crate) struct Attachment {
+    pub(crate) id: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) description: String,
+    pub(crate) file: AttachedFile,
+}
+
+/// `file` of an attached file.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AttachedFile {
+    pub(crate) original_name: String,
+    pub(crate) mimetype: String,
+    pub(crate) size: u64,
+    pub(crate) key: String,
+    pub(crate) location: String,
+    pub(crate) storage_provider_id: String,
+    pub(crate) checksum: String,
+    pub(crate) updated_at: String,
+    pub(crate) created_at: String,
 }
 
 /// Where files are kept; assets show the first three.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Provider {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) region: String,
+pub(crate) struct Provider {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) region: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) config: Option<String>,
+    pub(crate) config: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) provider: Option<&'static str>,
+    pub(crate) provider: Option<&'static str>,
 }
 
 /// What is in the package.
 #[derive(Debug, Serialize, Default)]
-pub(super) struct Config {
+pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) msi: Option<ConfigMsi>,
+    pub(crate) msi: Option<ConfigMsi>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) apk: Option<ConfigApk>,
+    pub(crate) apk: Option<ConfigApk>,
 }
 
 /// `config.msi` of an answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ConfigMsi {
-    pub(super) product_code: String,
+pub(crate) struct ConfigMsi {
+    pub(crate) product_code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) product_version: Option<String>,
+    pub(crate) product_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) product_name: Option<String>,
+    pub(crate) product_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) manufacturer: Option<String>,
+    pub(crate) manufacturer: Option<String>,
 }
 
 /// `config.apk` of an answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ConfigApk {
-    pub(super) version_code: String,
-    pub(super) version_name: String,
-    pub(super) package_name: String,
+pub(crate) struct ConfigApk {
+    pub(crate) version_code: String,
+    pub(crate) version_name: String,
+    pub(crate) package_name: String,
     // Written in capitals where it is answered, and not where it is asked.
     #[serde(rename = "minSDKVersion", skip_serializing_if = "Option::is_none")]
-    pub(super) min_sdk: Option<String>,
+    pub(crate) min_sdk: Option<String>,
     #[serde(rename = "targetSdkVersion", skip_serializing_if = "Option::is_none")]
-    pub(super) target_sdk: Option<String>,
+    pub(crate) target_sdk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) product_name: Option<String>,
+    pub(crate) product_name: Option<String>,
 }
 
 /// An app. Fields that nothing is known of are left out; all are optional in the document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Application {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) slug: String,
-    pub(super) description: String,
-    pub(super) organization: String,
-    pub(super) oss: Vec<&'static str>,
-    pub(super) security: Security,
-    pub(super) configuration: Configuration,
+pub(crate) struct Application {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) slug: String,
+    pub(crate) description: String,
+    pub(crate) organization: String,
+    pub(crate) oss: Vec<&'static str>,
+    pub(crate) security: Security,
+    pub(crate) configuration: Configuration,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_build_processed_date: Option<String>,
-    pub(super) metadata: Extra,
-    pub(super) default_scripts: Value,
+    pub(crate) last_build_processed_date: Option<String>,
+    pub(crate) metadata: Extra,
+    pub(crate) default_scripts: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_by: Option<String>,
-    pub(super) created_at: String,
-    pub(super) updated_at: String,
+    pub(crate) created_by: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
 }
 
 /// What the actor may do with an app.
 #[derive(Debug, Serialize)]
-pub(super) struct Security {
-    pub(super) role: String,
+pub(crate) struct Security {
+    pub(crate) role: String,
 }
 
 /// Settings of an app.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Configuration {
-    pub(super) storage_provider: Provider,
+pub(crate) struct Configuration {
+    pub(crate) storage_provider: Provider,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) notification_language: Option<String>,
+    pub(crate) notification_language: Option<String>,
 }
 
 #[cfg(test)]
