@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use appdepot_core::authenticate::{AccessToken, Authenticator};
+use appdepot_core::authenticate::{AccessToken, Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Person, Scope, Subject, Target};
 use appdepot_core::blobs::{BlobKey, BlobStore as _};
 use appdepot_core::domain::{ApiKey, Asset, Entity as _, Id, Organization, Role, StorageProvider, Stored};
@@ -42,6 +42,9 @@ const CASES: &[&str] = &[
     "list",
     "list_refused",
     "not_found",
+    "publication",
+    "publication_refused",
+    "publication_token",
     "unauthenticated",
     "update_and_delete",
     "upload",
@@ -226,6 +229,9 @@ impl Town {
         let rival = first.create_organization(&system, "rival", "Rival Ltd.").await.unwrap().id;
         let admin = Role::parse("org.admin").unwrap();
         first.grant(&system, acme, Subject::user("ada").unwrap(), admin, None).await.unwrap();
+        for group in ["Beta", "Staff"] {
+            first.create_group(&system, acme, group, "").await.unwrap();
+        }
         let objects = MemoryBlobs::new();
         for (key, text) in [("team/notes.apk", TOY), ("team/other.apk", "no package at all")] {
             let body = stream::iter([Ok(Bytes::from(text))]).boxed();
@@ -243,6 +249,7 @@ impl Town {
             .blobs(blobs.clone())
             .authorizer(Arc::new(Rules(acme)))
             .inspector(Arc::new(Toys))
+            .passwords(Arc::new(Backwards))
             .provider(provider, Arc::new(objects))
             .build();
         Self { depot, records, blobs, acme, rival }
@@ -395,6 +402,22 @@ impl Inspector for Toys {
             ..Package::default()
         };
         Inspection { format: Format::Apk, package: Some(package), ..found }
+    }
+}
+
+/// Keeps passwords backwards.
+#[derive(Debug)]
+struct Backwards;
+
+#[async_trait::async_trait]
+impl Passwords for Backwards {
+    async fn hash(&self, password: &str) -> Result<String> {
+        Ok(password.chars().rev().collect())
+    }
+
+    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
+        let right = kept == Some(self.hash(password).await?.as_str());
+        Ok(if right { Verdict::Right } else { Verdict::Wrong })
     }
 }
 

@@ -245,7 +245,8 @@ impl Depot {
         }
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()));
-        let listings: Page<Stored<Listing>> = self.list(&self.for_audience(actor, listings).await?).await?;
+        let listings = self.for_audience(actor, self.unexpired(listings)?).await?;
+        let listings: Page<Stored<Listing>> = self.list(&listings).await?;
         let offers = |listing: &Stored<Listing>| {
             listing.visibility != Visibility::Inactive
                 && listing.offers.iter().any(|o| o.release == release.id)

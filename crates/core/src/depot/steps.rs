@@ -1,8 +1,11 @@
 //! Releases along their lifecycle, and what is offered of an app.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::authorize::Actor;
 use crate::domain::{
-    App, Event, EventFilter, Id, Listing, Offer, Organization, Release, Stored, check_optional_text,
+    App, Build, Event, EventFilter, Id, Listing, Offer, Organization, Release, Selection, Stored,
+    check_optional_text,
 };
 use crate::error::{Error, Result};
 use crate::lifecycle::{Lifecycle, State, Verb};
@@ -82,21 +85,30 @@ impl Depot {
         if listings.is_empty() {
             return Ok(());
         }
-        let offers = self.offers(organization, changed.app, Some(changed)).await?;
-        for listing in listings.into_iter().filter(|listing| listing.offers != offers) {
-            let next = Listing { offers: offers.clone(), ..listing.value.clone() };
-            batch.update(&listing.changed(next, self.now()))?;
+        let mut known: BTreeMap<Selection, Vec<Offer>> = BTreeMap::new();
+        for listing in listings {
+            let selection = listing.selection().clone();
+            if !known.contains_key(&selection) {
+                let offers = self.offers(organization, changed.app, Some(changed), &selection).await?;
+                known.insert(selection.clone(), offers);
+            }
+            let offers = known.get(&selection).cloned().unwrap_or_default();
+            if listing.offers != offers {
+                let next = Listing { offers, ..listing.value.clone() };
+                batch.update(&listing.changed(next, self.now()))?;
+            }
         }
         Ok(())
     }
 
-    /// What an app offers: per platform the release that was published last. `changed` stands for its stored
-    /// self.
+    /// What an app offers: per platform, of the selected releases the one that was published last. `changed` stands
+    /// for its stored self.
     pub(super) async fn offers(
         &self,
         organization: Id<Organization>,
         app: Id<App>,
         changed: Option<&Stored<Release>>,
+        selection: &Selection,
     ) -> Result<Vec<Offer>> {
         let published = Query::of::<Release>(organization)
             .filter(Field::parse("app")?, Op::Eq(app.into()))
@@ -107,6 +119,9 @@ impl Depot {
             if changed.state == State::Published {
                 releases.push(changed.clone());
             }
+        }
+        if let Some(selected) = self.selected(organization, app, selection).await? {
+            releases.retain(|release| selected.contains(&release.id));
         }
         releases.sort_by_key(|release| (release.platform, release.published_at, release.id));
         let mut offers: Vec<Offer> = Vec::new();
@@ -124,5 +139,26 @@ impl Depot {
             });
         }
         Ok(offers)
+    }
+
+    /// The releases that a selection names; `None` for all.
+    async fn selected(
+        &self,
+        organization: Id<Organization>,
+        app: Id<App>,
+        selection: &Selection,
+    ) -> Result<Option<BTreeSet<Id<Release>>>> {
+        let (field, word) = match selection {
+            Selection::Last => return Ok(None),
+            Selection::Builds(ids) => return Ok(Some(ids.iter().copied().collect())),
+            Selection::GitBranch(branch) => ("git.branch", branch),
+            Selection::GitTag(tag) => ("git.tag", tag),
+            Selection::Tag(tag) => ("tags", tag),
+        };
+        let builds = Query::of::<Build>(organization)
+            .filter(Field::parse("app")?, Op::Eq(app.into()))
+            .filter(Field::parse(field)?, Op::Eq(word.as_str().into()));
+        let builds = self.list_all::<Build>(builds).await?;
+        Ok(Some(builds.iter().map(|build| Build::release(build.id)).collect()))
     }
 }

@@ -1,12 +1,14 @@
 //! Stores, what is listed in them, and for whom.
 
+use std::ops::Bound;
+
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, AuthPolicy, Group, Id, Listing, Organization, Revision, Store, Stored, Visibility,
-    check_optional_text, check_slug, check_text, slugify,
+    App, Audience, AuthPolicy, Group, Id, Listing, Organization, Password, Revision, Selection, Store,
+    Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{Field, Op, Page, Query, Sort, Value};
+use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
 use crate::records::Batch;
 
 use super::{Depot, SetChange, on_app, retry};
@@ -137,7 +139,7 @@ impl Depot {
         Ok(Entrance { store, policies })
     }
 
-    async fn first_store(&self, organization: Id<Organization>) -> Result<Option<Stored<Store>>> {
+    pub(super) async fn first_store(&self, organization: Id<Organization>) -> Result<Option<Stored<Store>>> {
         let oldest = Query::of::<Store>(organization).sort(Sort::ascending(Field::Id)).limit(1);
         Ok(self.list(&oldest).await?.items.into_iter().next())
     }
@@ -198,7 +200,8 @@ impl Depot {
                 visibility: new.visibility,
                 audience: new.audience.clone(),
                 policies: Vec::new(),
-                offers: self.offers(organization, app.id, None).await?,
+                publication: None,
+                offers: self.offers(organization, app.id, None, &Selection::Last).await?,
             };
             let stored = Stored::new(organization, listing, self.now());
             let mut batch = Batch::new();
@@ -299,6 +302,9 @@ impl Depot {
         self.authorize(actor, permission::LISTING_REMOVE, Target::app(organization, stored.app)).await?;
         let mut batch = Batch::new();
         batch.delete(&stored);
+        if let Some(password) = self.find::<Password>(organization, id.cast()).await? {
+            batch.delete(&password);
+        }
         batch.events.push(self.event(actor, "listing.remove", &stored));
         self.commit(batch).await
     }
@@ -331,15 +337,34 @@ impl Depot {
             .filter(Field::parse("store")?, Op::Eq(store.id.into()))
             .filter(Field::parse("visibility")?, Op::Eq("active".into()))
             .filter(Field::parse("offers")?, Op::Exists);
-        self.list(&query).await
+        self.list(&self.unexpired(query)?).await
     }
 
     /// Narrows a query for listings to those whose audience includes the actor.
     pub(super) async fn for_audience(&self, actor: &Actor, query: Query) -> Result<Query> {
         let mut groups = vec![Value::from(Audience::EVERYONE)];
-        groups.extend(self.groups_of(query.organization, &actor.subject).await?.into_iter().map(Value::from));
-        groups.extend(actor.groups.iter().copied().map(Value::from));
+        let mut own = self.groups_of(query.organization, &actor.subject).await?;
+        own.extend(&actor.groups);
+        groups.extend(own.iter().copied().map(Value::from));
+        // Of the combinations that listings ask for, those that the actor is in; there are few beside the possible.
+        let combined = Query::of::<Listing>(query.organization)
+            .filter(Field::parse("audience.groups")?, Op::Contains(Audience::AND.to_string()));
+        for listing in self.list_all::<Listing>(combined).await? {
+            let lists = listing.audience.lists().into_iter();
+            let fits = lists.filter(|all| all.len() > 1 && all.iter().all(|group| own.contains(group)));
+            groups.extend(Audience::all_of(fits).groups.into_iter().map(Value::from));
+        }
         Ok(query.filter(Field::parse("audience.groups")?, Op::In(groups)))
+    }
+
+    /// Leaves out publications that are over.
+    pub(super) fn unexpired(&self, query: Query) -> Result<Query> {
+        let until = Field::parse("publication.expiresAt")?;
+        let later = Op::Range(Bound::Excluded(Value::Time(self.now())), Bound::Unbounded);
+        Ok(query.any_of([
+            Condition { field: until.clone(), op: Op::Missing },
+            Condition { field: until, op: later },
+        ]))
     }
 
     pub(super) async fn groups_of(
@@ -359,8 +384,10 @@ impl Depot {
     ) -> Result<()> {
         check_count("audience", audience.groups.len())?;
         for group in audience.groups.iter().filter(|group| *group != Audience::EVERYONE) {
-            let id = Id::parse(group).map_err(|_| Error::not_found("group"))?;
-            self.load::<Group>(organization, id).await?;
+            for id in group.split(Audience::AND) {
+                let id = Id::parse(id).map_err(|_| Error::not_found("group"))?;
+                self.load::<Group>(organization, id).await?;
+            }
         }
         Ok(())
     }

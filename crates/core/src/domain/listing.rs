@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{App, Asset, AuthPolicy, Entity, Group, Id, Kind, Release, Store, Timestamp};
+use super::{
+    App, Asset, AuthPolicy, Entity, Group, Id, Kind, Publication, Release, Selection, Store, Timestamp,
+};
 use crate::inspect::Platform;
 use crate::records::Claim;
 
@@ -23,6 +25,10 @@ pub struct Listing {
     /// Only for those who signed in by one of these; by any when there are none.
     #[serde(default)]
     pub policies: Vec<Id<AuthPolicy>>,
+    /// How it is handed out under an address of its own. An app is in a store once without, and any number of times
+    /// with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publication: Option<Publication>,
     /// What can be installed now: at most one published release per platform. Written by the lifecycle step that
     /// publishes or withdraws, in the same commit.
     #[serde(default)]
@@ -46,13 +52,33 @@ pub enum Visibility {
 #[serde(rename_all = "camelCase")]
 pub struct Audience {
     /// Groups of which one membership is enough. [`Audience::EVERYONE`] stands for everyone who may use the
-    /// store.
+    /// store; several ids joined by [`Audience::AND`] ask for membership in all of them.
     pub groups: Vec<String>,
 }
 
 impl Audience {
     /// The member of [`Audience::groups`] that includes everyone who may use the store.
     pub const EVERYONE: &'static str = "everyone";
+
+    /// What joins the ids of groups in a member of [`Audience::groups`].
+    pub const AND: char = '+';
+
+    /// The members of all groups of any of these lists; everyone when there are none.
+    pub fn all_of(lists: impl IntoIterator<Item = Vec<Id<Group>>>) -> Self {
+        let joined = |mut all: Vec<Id<Group>>| {
+            all.sort();
+            all.dedup();
+            all.iter().map(Id::to_string).collect::<Vec<_>>().join(&Self::AND.to_string())
+        };
+        let groups: Vec<String> = lists.into_iter().filter(|all| !all.is_empty()).map(joined).collect();
+        if groups.is_empty() { Self::everyone() } else { Self { groups } }
+    }
+
+    /// The lists that [`Audience::all_of`] was made of, single groups among them.
+    pub fn lists(&self) -> Vec<Vec<Id<Group>>> {
+        let parts = |text: &String| text.split(Self::AND).map(|id| Id::parse(id).ok()).collect::<Option<_>>();
+        self.groups.iter().filter_map(parts).collect()
+    }
 
     /// Everyone who may use the store.
     pub fn everyone() -> Self {
@@ -80,6 +106,13 @@ impl Audience {
     }
 }
 
+impl Listing {
+    /// Which releases it offers.
+    pub fn selection(&self) -> &Selection {
+        self.publication.as_ref().map_or(&Selection::Last, |publication| &publication.selection)
+    }
+}
+
 /// A release that can be installed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,9 +136,10 @@ impl Entity for Listing {
     const NAME: &'static str = "listing";
 
     fn claims(&self) -> Vec<Claim> {
-        vec![
-            Claim::new("slug", format!("{}/{}", self.store, self.slug)),
-            Claim::new("app", format!("{}/{}", self.store, self.app)),
-        ]
+        let mut claims = vec![Claim::new("slug", format!("{}/{}", self.store, self.slug))];
+        if self.publication.is_none() {
+            claims.push(Claim::new("app", format!("{}/{}", self.store, self.app)));
+        }
+        claims
     }
 }

@@ -17,6 +17,7 @@ mod key;
 mod listing;
 mod organization;
 mod policy;
+mod publication;
 mod release;
 mod session;
 mod store;
@@ -48,6 +49,7 @@ pub use key::ApiKey;
 pub use listing::{Audience, Listing, Offer, Visibility};
 pub use organization::{Organization, StorageProvider};
 pub use policy::Policy;
+pub use publication::{Publication, Security, Selection};
 pub use release::{Details, PackageName, Rating, Release};
 pub use session::Session;
 pub use store::Store;
@@ -255,7 +257,17 @@ impl Kind {
                 }
             }
             Self::Listing => {
-                const { &[text("store"), text("app"), text("visibility"), text("name"), many("audience.groups")] }
+                const {
+                    &[
+                        text("store"),
+                        text("app"),
+                        text("visibility"),
+                        text("name"),
+                        many("audience.groups"),
+                        text("slug"),
+                        text("publication.selection.type"),
+                    ]
+                }
             }
             Self::AuthPolicy => const { &[text("name")] },
             Self::Group => const { &[text("name"), many("members")] },

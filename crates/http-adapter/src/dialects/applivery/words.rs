@@ -1,6 +1,6 @@
 //! Spellings: the vendor's words on one side, the core's on the other.
 
-use appdepot_core::domain::{AssetClass, BuildStatus};
+use appdepot_core::domain::{AssetClass, BuildStatus, Security, Visibility};
 use appdepot_core::inspect::{Format, Inspection, Platform};
 use appdepot_core::query::Field;
 
@@ -106,6 +106,52 @@ pub(super) const fn platform_word(platform: Platform) -> &'static str {
 pub(super) fn platform(word: &str) -> Option<Platform> {
     use Platform::{Android, Ios, Linux, Macos, Windows};
     [Ios, Android, Macos, Windows, Linux].into_iter().find(|platform| platform_word(*platform) == word)
+}
+
+/// The values of `filter.type`.
+pub(super) const FILTERS: [&str; 6] = ["last", "build", "builds", "gitBranch", "gitTag", "tag"];
+
+/// The stored word of the selection that `filter.type` names.
+pub(super) fn filter(word: &str) -> Option<&'static str> {
+    let word = if word == "build" { "builds" } else { word };
+    FILTERS.into_iter().find(|known| *known == word)
+}
+
+/// The values of `security`.
+pub(super) const SECURITIES: [&str; 3] = ["public", "password", "logged"];
+
+/// `security` of a publication.
+pub(super) const fn security_word(security: Security) -> &'static str {
+    match security {
+        Security::Public => "public",
+        Security::Password => "password",
+        Security::Logged => "logged",
+    }
+}
+
+/// The security that this word names.
+pub(super) fn security(word: &str) -> Option<Security> {
+    [Security::Public, Security::Password, Security::Logged]
+        .into_iter()
+        .find(|one| security_word(*one) == word)
+}
+
+/// The values of `visibility`.
+pub(super) const VISIBILITIES: [&str; 3] = ["active", "inactive", "unlisted"];
+
+/// `visibility` of a publication.
+pub(super) const fn visibility_word(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Active => "active",
+        Visibility::Inactive => "inactive",
+        Visibility::Unlisted => "unlisted",
+    }
+}
+
+/// The visibility that this word names.
+pub(super) fn visibility(word: &str) -> Option<Visibility> {
+    use Visibility::{Active, Inactive, Unlisted};
+    [Active, Inactive, Unlisted].into_iter().find(|one| visibility_word(*one) == word)
 }
 
 /// What an app token may be narrowed to.

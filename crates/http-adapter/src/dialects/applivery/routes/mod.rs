@@ -4,6 +4,7 @@ mod apps;
 mod assets;
 mod builds;
 mod download;
+mod publications;
 mod tokens;
 mod upload;
 
@@ -44,6 +45,9 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/builds/{id}", get(builds::get).delete(builds::remove))
         .route("/builds/{id}/files", post(builds::attach))
         .route("/builds/{id}/downloadToken", get(builds::download_token));
+    let publications = Router::new()
+        .route("/", get(publications::list).post(publications::create))
+        .route("/{id}", get(publications::get).put(publications::replace).delete(publications::remove));
     let workspace = Router::new()
         .route("/mdm/assets", get(assets::list).post(assets::add))
         .route("/mdm/assets/edge/asset", post(assets::add_edge))
@@ -53,10 +57,11 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/apps/{app}", get(apps::get).delete(apps::remove))
         .route("/apps/{app}/tokens", get(tokens::list).post(tokens::create))
         .route("/apps/{app}/tokens/{id}", delete(tokens::remove))
-        .nest("/apps/{app}", builds.clone());
+        .nest("/apps/{app}", builds.clone())
+        .nest("/stores/{store}/pubApps", publications.clone());
     Router::new()
         .nest("/v1/organizations/{organization}", workspace)
-        .nest(INTEGRATIONS, builds)
+        .nest(INTEGRATIONS, builds.nest("/distributions", publications))
         .route("/v1/download/{token}", get(download::follow))
         .route("/v1/download/{token}/manifest.plist", get(download::manifest))
         .route("/v1/download/{token}/{file}", get(download::fetch))
@@ -71,6 +76,8 @@ struct Call {
     actor: Actor,
     organization: Id<Organization>,
     app: AppPart,
+    /// The store that the path names, or nothing.
+    store: String,
     /// The id at the end of the path, or nothing.
     reference: String,
     method: Method,
@@ -99,6 +106,7 @@ impl FromRequestParts<Arc<Backend>> for Call {
     async fn from_request_parts(parts: &mut Parts, backend: &Arc<Backend>) -> Result<Self, Fault> {
         let actor = backend.actor(parts).await?;
         let reference = part(parts, "id").await?.unwrap_or_default();
+        let store = part(parts, "store").await?.unwrap_or_default();
         let matched = parts.extensions.get::<MatchedPath>();
         let (organization, app) = if matched.is_some_and(|path| path.as_str().contains(INTEGRATIONS)) {
             let app = backend.depot.own_app(&actor).await?;
@@ -112,7 +120,8 @@ impl FromRequestParts<Arc<Backend>> for Call {
             (organization.id, AppPart::Named(part(parts, "app").await?.unwrap_or_default()))
         };
         let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-        Ok(Self { backend: Arc::clone(backend), actor, organization, app, reference, method, uri, headers })
+        let backend = Arc::clone(backend);
+        Ok(Self { backend, actor, organization, app, store, reference, method, uri, headers })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The documented shapes: requests with their checks, and answers.
 
 mod build;
+mod publication;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,6 +14,7 @@ use super::fault::Fault;
 use super::words;
 
 pub(crate) use build::{ApplicationInfo, BuildForm, BuildItem, Deployer, DownloadToken};
+pub(crate) use publication::{PublicationBody, PublishedApp, Terms, filter};
 
 /// The largest documented integer, 2^53 - 1.
 pub(crate) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
