@@ -8,6 +8,7 @@
 mod config;
 mod serve;
 mod setup;
+mod stall;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,11 +19,19 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use crate::stall::Stall;
 
 /// How long a client may take for the headers of a request, and how long it may be silent between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of the headers of a request.
 const HEADER_BYTES: usize = 64 * 1024;
+/// How long a connection may be still while a request is read, handled or answered: a client that stops in the middle
+/// of a body, one that does not read its answer, and a handler that takes longer than anybody waits.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// Connections at a time. Further ones wait in the system's queue.
+const CONNECTIONS: usize = 1_024;
 /// How long running requests may go on after the signal to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no more file descriptors.
@@ -38,7 +47,12 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut signals: 
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES);
     let running = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = signals.stop() => break,
+        };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -52,10 +66,14 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut signals: 
         // Small answers should not wait for more to come.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(WithPeer { service: service.clone(), peer });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection =
+            server.serve_connection(TokioIo::new(Stall::new(stream, STALL_TIMEOUT)), service).into_owned();
         let connection = running.watch(connection);
-        // What goes wrong on a connection concerns nobody but its client.
-        tokio::spawn(async move { connection.await.ok() });
+        tokio::spawn(async move {
+            // What goes wrong on a connection concerns nobody but its client.
+            let _ = connection.await;
+            drop(place);
+        });
     }
     drop(listener);
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, running.shutdown()).await;

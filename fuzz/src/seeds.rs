@@ -404,6 +404,24 @@ pub(crate) fn script() -> Seeds {
     vec![b"#!/usr/bin/env -S FOO=1 bash -x\necho\n".to_vec(), b"\xef\xbb\xbf#!/bin/sh\r\n".to_vec(), utf16]
 }
 
+pub(crate) fn q() -> Seeds {
+    [
+        "access:PUBLIC type:BLOB",
+        "details.bytes:(>=100 AND <=200)",
+        "metadata.createdAt:(>=\"2021-05-18T07:27:27.455Z\" AND <\"2021-05-20T07:27:27.455Z\")",
+        "details.filename:null details:exists url:missing",
+        "id:(5c3325baa9812100098ff48f,5c3325d1a9812100098ff494)",
+        "id:~ABCD12 name:(~AB CD)",
+        "mixins.a.b:~(a[)]\\)c) mixins.c:true",
+        "refIds.id:\"a \\\"b\\\\\" refIds.type:PRODUCT",
+        "name,metadata.createdAt:desc",
+        "compoundLogicalQuery:((id:a) OR (id:b))",
+    ]
+    .into_iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}
+
 pub(crate) fn words() -> Seeds {
     let id = Id::<()>::generate();
     let mut texts: Vec<String> = [

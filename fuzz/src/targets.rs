@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use appdepot_core::authorize::Subject;
 use appdepot_core::blobs::BlobKey;
-use appdepot_core::domain::{Id, Timestamp, slugify};
+use appdepot_core::ErrorKind;
+use appdepot_core::domain::{Asset, Id, Kind, Timestamp, slugify};
 use appdepot_core::inspect::Hint;
-use appdepot_core::query::{Path, Pattern};
+use appdepot_core::query::{Path, Pattern, Query};
+use appdepot_core::records::Record;
+use appdepot_http::emporix;
 use appdepot_metadata::containers::Container;
 use appdepot_metadata::der::{Certificate, Element, Elements};
 use appdepot_metadata::fixture::zip::ZipBuilder;
@@ -275,6 +278,37 @@ pub(crate) fn script(data: &[u8]) {
     static FORMAT: LazyLock<Extractor> = LazyLock::new(|| only(formats::script::Script));
     static NAME: LazyLock<Hint> = LazyLock::new(|| Hint::file_name("a.sh"));
     inspect(&FORMAT, data, &NAME);
+}
+
+/// The `q` and `sort` of Emporix's listings. What is read fits a query, and can be put to a record.
+pub(crate) fn q(data: &[u8]) {
+    static RECORD: LazyLock<Record> = LazyLock::new(|| Record {
+        kind: Kind::Asset,
+        organization: Id::generate(),
+        id: Id::generate(),
+        revision: 2,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+        batch: Id::generate(),
+        schema: 1,
+        body: serde_json::json!({
+            "access": "public",
+            "content": {"type": "file", "fileName": "AB CD.png", "length": 200},
+            "references": [{"id": "p1", "type": "PRODUCT"}, {"id": "a \"b\\", "type": "X"}],
+            "extra": {"mixins": {"a": {"b": ["c", 5, null]}, "c": true}},
+        }),
+        claims: Vec::new(),
+    });
+    let text = String::from_utf8_lossy(data);
+    let mut query = Query::of::<Asset>(RECORD.organization);
+    match emporix::read_query(&text) {
+        Ok(clauses) => query.clauses = clauses,
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Invalid),
+    }
+    query.sort = emporix::read_sort(&text);
+    query.check().expect("what is read fits a query");
+    let _ = query.matches(&RECORD);
+    assert!(query.compare(&RECORD, &RECORD).is_eq());
 }
 
 /// The small grammars of the core: identifiers, times, keys, subjects, paths and patterns.

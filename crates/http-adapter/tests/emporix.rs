@@ -23,6 +23,7 @@ const CASES: &[&str] = &[
     "create_blob_file_first",
     "create_link",
     "delete",
+    "document",
     "download_link",
     "download_private",
     "download_public",
@@ -327,6 +328,94 @@ async fn leniences() {
     assert_eq!(&send(&lenient, find()).await.body[..], b"[]");
     switches.regex_ignores_case = true;
     assert_ne!(&send(&world.service_with(switches), find()).await.body[..], b"[]");
+}
+
+#[tokio::test]
+async fn a_parameter_named_like_a_field_filters_only_when_switched_on() {
+    let world = World::new().await;
+    let link = |id: &str, product: &str| {
+        let body = format!(
+            r#"{{"id":"{id}","type":"LINK","access":"PUBLIC","url":"https://a.example","refIds":[{{"type":"PRODUCT","id":"{product}"}}]}}"#
+        );
+        let builder = request("POST", "/media/acme/assets", "manage");
+        builder.header("content-type", "application/json").body(Body::from(body)).unwrap()
+    };
+    let strict = world.service();
+    for (id, product) in [("a", "p1"), ("b", "p\\\\2")] {
+        assert_eq!(send(&strict, link(id, product)).await.status, 201);
+    }
+    let mut switches = emporix::Switches::default();
+    switches.field_parameters = true;
+    let lenient = world.service_with(switches);
+    let found = async |service: &Service, query: &str| {
+        let path = format!("/media/acme/assets?sort=id&{query}");
+        let answer = send(service, request("GET", &path, "read").body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{query}");
+        let all: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+        all.iter().map(|asset| asset["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&strict, "refIds.id=p1").await.len(), 2);
+    assert_eq!(found(&lenient, "refIds.id=p1").await, ["a"]);
+    assert_eq!(found(&lenient, "refIds.id=p%5C2").await, ["b"]);
+    assert_eq!(found(&lenient, "refIds.id=p1&q=id:b").await, [""; 0]);
+    assert_eq!(found(&lenient, "colour=red").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_download_is_base64_only_when_switched_on() {
+    use base64::Engine as _;
+    let world = World::new().await;
+    let mut switches = emporix::Switches::default();
+    switches.base64_download = true;
+    let service = world.service_with(switches);
+    for length in [1, 2, 3, 100_000] {
+        let content = "b".repeat(length);
+        let answer = send(&service, upload("/media/acme/assets", "manage", form(&content))).await;
+        let created: Value = serde_json::from_slice(&answer.body).unwrap();
+        let path = format!("/media/acme/assets/{}/download", created["id"].as_str().unwrap());
+        let get = |header: &str, value: &str| {
+            request("GET", &path, "read").header(header, value).body(Body::empty()).unwrap()
+        };
+        let whole = send(&service, get("range", "bytes=0-0")).await;
+        assert_eq!(
+            (whole.status, &whole.headers["content-type"]),
+            (StatusCode::OK, &"text/plain".parse().unwrap())
+        );
+        assert_eq!(whole.headers["content-length"], whole.body.len().to_string());
+        let text = base64::engine::general_purpose::STANDARD.decode(&whole.body).unwrap();
+        assert_eq!(text, content.as_bytes());
+        let tag = whole.headers["etag"].to_str().unwrap();
+        assert!(tag.starts_with("W/"), "{tag}");
+        assert_eq!(send(&service, get("if-none-match", tag)).await.status, 304);
+    }
+}
+
+/// What one dialect takes in, the other shows: there is one catalogue.
+#[tokio::test]
+async fn applivery_and_emporix_see_the_same_assets() {
+    let service = World::new().await.service();
+    let list = "/v1/organizations/acme/mdm/assets";
+    let get = |path: &str| request("GET", path, "ada").body(Body::empty()).unwrap();
+    let body = async |request| {
+        let answer = send(&service, request).await;
+        assert!(answer.status.is_success(), "{}: {:?}", answer.status, answer.body);
+        serde_json::from_slice::<Value>(&answer.body).unwrap()
+    };
+    let id = created(&service, "manage", "acme").await;
+    let seen = body(get(list)).await;
+    assert_eq!(seen["data"]["items"][0]["id"], id.as_str(), "{seen}");
+    assert_eq!(body(get(&format!("{list}/{id}"))).await["data"]["id"], id.as_str());
+
+    let part = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"run.sh\"\r\n\r\n#!/bin/sh\n\r\n--X--\r\n";
+    let theirs = body(upload(list, "ada", part)).await["data"]["id"].as_str().unwrap().to_owned();
+    let found = body(get(&format!("/media/acme/assets?q=id:{theirs}"))).await;
+    assert_eq!(found[0]["details"]["filename"], "run.sh", "{found}");
+    let bytes = send(&service, get(&format!("/media/acme/assets/{theirs}/download"))).await;
+    assert_eq!(&bytes.body[..], b"#!/bin/sh\n");
+    let removed =
+        request("DELETE", &format!("/media/acme/assets/{theirs}"), "ada").body(Body::empty()).unwrap();
+    assert_eq!(send(&service, removed).await.status, 204);
+    assert_eq!(send(&service, get(&format!("{list}/{theirs}"))).await.status, 404);
 }
 
 #[tokio::test]

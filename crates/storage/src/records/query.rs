@@ -68,9 +68,17 @@ pub(super) fn select(dialect: Dialect, query: &Query, limit: u32) -> Result<Stat
     Ok(dialect.build(&select))
 }
 
-/// The number of all matches.
+/// The number of all matches. None is counted as well, by no row.
 pub(super) fn count(dialect: Dialect, query: &Query) -> Statement {
     let mut select = Sql::select();
+    #[cfg(feature = "sqlite")]
+    if dialect == Dialect::Sqlite && query.clauses.is_empty() {
+        let tenant = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
+        let kind = Fragment::new(dialect).sql("kind = ").bind(query.kind.as_str());
+        select.expr(Expr::cust("records")).from("counts");
+        select.and_where(tenant.into_expr()).and_where(kind.into_expr());
+        return dialect.build(&select);
+    }
     select.expr(Expr::cust("count(*)"));
     matching(dialect, query, &mut select);
     dialect.build(&select)

@@ -19,8 +19,10 @@ use super::engine::{Engine, Session, Transaction, sessions};
 use super::migrate::{self, Migration};
 use crate::Durability;
 
-const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, sql: include_str!("../../migrations/sqlite/0001_records_and_events.sql") }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, sql: include_str!("../../migrations/sqlite/0001_records_and_events.sql") },
+    Migration { version: 2, sql: include_str!("../../migrations/sqlite/0002_counts.sql") },
+];
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -27,7 +27,8 @@
 //!   `metadata.version` is 400, an outdated version 409, another `type` or `access` 400.
 //! - **`DELETE`** of an id that does not exist is 204. The package of a release is 409.
 //! - **`pageSize`** has no maximum; more than 1000 count as 1000. A number below 1 or none at all is 400.
-//! - **`sort`** by a field that does not exist is passed over; ties are broken by id, ascending.
+//! - **`sort`** by a field that does not exist is passed over; ties are broken by the depot's own id, ascending, which
+//!   is also what `sort=id` goes by.
 //! - **`q`**: a syntax error is 400 and names the position. A field that does not exist matches nothing, except
 //!   `null` and `missing`. Regular expressions are those of the `regex` crate, unanchored, case-sensitive, at
 //!   most 512 bytes. `name` is the asset's name in the depot, which this API does not show. `url` finds links
@@ -42,6 +43,7 @@
 //!
 //! Reading with a token that may only manage, and which scope permits what, is the authorizer's business.
 
+mod encoded;
 mod fault;
 mod q;
 mod routes;
@@ -69,6 +71,23 @@ pub struct Switches {
     /// A parameter of a listing that is named like a field, as in `?refIds.id=p1`, finds assets with that value. The
     /// document knows no such parameters.
     pub field_parameters: bool,
+    /// Private bytes are sent as base64 in `text/plain`, as in the document's sample, without ranges.
+    pub base64_download: bool,
+}
+
+/// Reads the `q` of a listing; for fuzzing.
+///
+/// # Errors
+/// `Invalid`, naming the position.
+#[cfg(feature = "fuzzing")]
+pub fn read_query(text: &str) -> appdepot_core::Result<Vec<appdepot_core::query::Clause>> {
+    words::filter(text, true)
+}
+
+/// Reads `sort`; for fuzzing.
+#[cfg(feature = "fuzzing")]
+pub fn read_sort(text: &str) -> Vec<appdepot_core::query::Sort> {
+    words::sort(text)
 }
 
 /// The answer to a request whose handling panicked.

@@ -16,11 +16,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::StreamExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, PRAGMA};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, PRAGMA, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Switches;
+use super::encoded::encoded;
 use super::fault::Fault;
 use super::types::{AssetBody, AssetType, AssetView, Created, TokenView, id_of, public_url};
 use super::words;
@@ -318,7 +319,12 @@ async fn download(State(state): State<Emporix>, path: Located<(String, String)>,
         (Content::File(_), Access::Private) => {
             let id = asset.id;
             let open = |range| call.backend.depot.open_asset(&call.actor, call.organization, id, range);
-            Ok(deliver(&call.parts.method, &call.parts.headers, Some(asset), open).await?)
+            let mut headers = call.parts.headers.clone();
+            if call.switches.base64_download {
+                headers.remove(RANGE);
+            }
+            let response = deliver(&call.parts.method, &headers, Some(asset), open).await?;
+            Ok(if call.switches.base64_download { encoded(response) } else { response })
         }
     }
 }
