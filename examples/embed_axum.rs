@@ -2,18 +2,18 @@
 //! `cargo run --example embed_axum` sends itself one request and ends; with `-- --listen 127.0.0.1:3000` it serves.
 #![allow(clippy::print_stdout)]
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use appdepot::authenticate::{AccessToken, Authenticator};
+use appdepot::authenticate::Authenticator;
 use appdepot::authorize::{Actor, Subject};
 use appdepot::authz::CasbinAuthorizer;
-use appdepot::{Depot, Error, ErrorKind, Result, http::Service};
+use appdepot::{Depot, Error, Result, http::Service};
 use appdepot::{domain::Role, error::CredentialFault, memory::MemoryRecords};
 use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use tower::ServiceExt as _;
 
-/// Lets callers in the way the application around does; here, with one fixed token.
+/// Lets callers in the way the application around does; here, with one fixed token. It takes the place of keys,
+/// sessions and all. To have some of those as well, put them and yours into a `Chain`.
 #[derive(Debug)]
 struct House;
 
@@ -24,9 +24,6 @@ impl Authenticator for House {
             "let-me-in" => Ok(Actor::new(Subject::user("ada")?)),
             _ => Err(Error::unauthenticated(CredentialFault::Bad)),
         }
-    }
-    async fn grant(&self, _: &str, _: &str, _: Option<BTreeSet<String>>) -> Result<AccessToken> {
-        Err(Error::new(ErrorKind::Unsupported, "tokens are made elsewhere"))
     }
 }
 

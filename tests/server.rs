@@ -300,12 +300,147 @@ fn the_first_start_tells_its_secrets_once() {
 }
 
 #[test]
+fn the_administrator_has_an_account_from_the_first_start_on() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--admin-email", "admin@acme.example"];
+    let mut server = Server::start(data.path(), &flags);
+    let mut lines = String::new();
+    while !lines.contains("admin password") {
+        assert_ne!(server.output.read_line(&mut lines).unwrap(), 0, "{lines}");
+    }
+    assert!(lines.contains("admin user admin@acme.example\n"), "{lines}");
+    let generated = lines.lines().find_map(|line| line.strip_prefix("admin password ")).unwrap().to_owned();
+    assert_eq!(server.stop(), Some(0));
+
+    let session = sign_in(data.path(), &generated).unwrap();
+    let chosen = ["--admin-email", "admin@acme.example", "--admin-password", "another password"];
+    let server = Server::start(data.path(), &chosen);
+    let app = server.send("GET", "/v1/organizations/acme/apps", Some(&session), None);
+    assert_eq!(app.status, 200, "{app:?}");
+    let (code, rest) = server.stop_with_output();
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "the news is told once");
+    assert!(sign_in(data.path(), &generated).is_some(), "who signed in has a password of their own");
+    assert!(sign_in(data.path(), "another password").is_none());
+
+    let data = tempfile::tempdir().unwrap();
+    let short = ["--admin-email", "admin@acme.example", "--admin-password", "short"];
+    let refused = Command::new(server_path()).arg("--data").arg(data.path()).args(short).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let server = Server::start(data.path(), &chosen);
+    assert_eq!(server.stop(), Some(0));
+    assert!(sign_in(data.path(), "another password").is_some());
+}
+
+/// Everything that a run says and keeps, searched for every secret that was issued in it.
+#[test]
+fn secrets_are_seen_only_where_they_are_issued() {
+    let data = tempfile::tempdir().unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    let start = |log: &str| {
+        let log = std::fs::File::create(logs.path().join(log)).unwrap();
+        let mut command = Command::new(server_path());
+        command.args(["--log", "trace", "--admin-email", "admin@acme.example", "--data"]).arg(data.path());
+        Server::with(command.stderr(log), data.path())
+    };
+    let mut server = start("first");
+    let mut lines = String::new();
+    while !lines.contains("admin password") {
+        assert_ne!(server.output.read_line(&mut lines).unwrap(), 0, "{lines}");
+    }
+    let told = |what: &str| lines.lines().find_map(|line| line.strip_prefix(what)).unwrap().to_owned();
+    let (key, password) = (told("admin key "), told("admin password "));
+    let (id, secret) = key.split_once('.').unwrap();
+    let grant = |secret: &str, more: &str| {
+        let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}{more}");
+        let kind = "application/x-www-form-urlencoded";
+        server.send("POST", "/oauth/token", None, Some((kind, form.as_bytes())))
+    };
+    let token = grant(secret, "").json()["access_token"].as_str().unwrap().to_owned();
+
+    let mut answers = Vec::new();
+    let assets = "/v1/organizations/acme/mdm/assets";
+    for bearer in [key.as_str(), &token, &format!("{key}x"), &format!("{token}x"), &key.to_uppercase()] {
+        for path in
+            [assets, "/v1/organizations/other/apps", "/media/acme/assets", "/media/other/assets", "/v1/x"]
+        {
+            answers.push(server.get(bearer, path));
+        }
+        let form = form(&[("body", None, b"{"), ("file", Some("a"), b"b")]);
+        answers.push(server.send("POST", assets, Some(bearer), Some(("application/json", b"{"))));
+        answers.push(server.send("POST", "/media/acme/assets", Some(bearer), Some((&form.0, &form.1))));
+    }
+    answers.push(grant(&secret.to_uppercase(), ""));
+    answers.push(grant(secret, "&scope=everything"));
+    answers.push(grant(secret, "&grant_type=password"));
+    answers.push(server.emporix_upload(&token, r#"{"type":"BLOB","access":"PRIVATE"}"#, b"a note"));
+    let missing = format!("{assets}/0123456789abcdef01234567");
+    answers.push(server.send("DELETE", &missing, Some(&key), None));
+    assert_eq!(server.stop(), Some(0));
+    let session = sign_in(data.path(), &password).unwrap();
+    let server = start("second");
+    for path in [assets, "/v1/organizations/other/apps", "/media/acme/assets"] {
+        answers.push(server.get(&session, path));
+    }
+    assert_eq!(server.stop_with_output(), (Some(0), String::new()));
+    assert!(answers.iter().filter(|answer| answer.status == 200).count() >= 5);
+    assert!(answers.iter().filter(|answer| answer.status == 401).count() >= 15);
+
+    let secrets = [secret, &password, &token, session.split_once('.').unwrap().1];
+    let mut searched: Vec<(String, Vec<u8>)> =
+        answers.iter().map(|answer| (format!("{answer:?}"), answer.body.clone())).collect();
+    for folder in [data.path(), logs.path()] {
+        collect(folder, &mut searched);
+    }
+    let logged = searched
+        .iter()
+        .filter(|(name, content)| name.starts_with(logs.path().to_str().unwrap()) && content.len() > 100);
+    assert_eq!(logged.count(), 2, "both runs were logged");
+    for (what, content) in &searched {
+        for issued in secrets {
+            let found =
+                content.windows(issued.len()).any(|part| part.eq_ignore_ascii_case(issued.as_bytes()));
+            assert!(!found && !what.contains(issued), "a secret in {what:.200}");
+        }
+    }
+}
+
+/// The files below a folder, with what is in them.
+fn collect(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// A session of the administrator, by a program that opens the data directory of a server that has stopped.
+fn sign_in(data: &Path, password: &str) -> Option<String> {
+    use appdepot::authz::Argon2Passwords;
+    use appdepot::storage::{Durability, SqliteRecords};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let records = SqliteRecords::open(data.join("records.sqlite"), Durability::Os).await.unwrap();
+        let depot = appdepot::Depot::builder()
+            .records(std::sync::Arc::new(records))
+            .passwords(std::sync::Arc::new(Argon2Passwords::new()))
+            .build();
+        let acme = depot.organization(&appdepot::authorize::Actor::system("test"), "acme").await.unwrap().id;
+        let signed_in = depot.sign_in(acme, "admin@acme.example", password, Default::default(), None).await;
+        signed_in.ok().map(|issued| issued.token)
+    })
+}
+
+#[test]
 fn wrong_flags_are_one_line_and_exit_2() {
     for flags in [
         &["--durability", "perhaps"][..],
         &["--database", "mysql://x"],
         &["--blobs", "ftp://x"],
         &["--admin-key", "nodot"],
+        &["--admin-password", "without an email"],
         &["--public-url", "example.com"],
         &["--nonsense"],
         &["--listen"],

@@ -25,8 +25,10 @@ Usage: server [FLAG VALUE]...
   --admin-key ID.SECRET   APPDEPOT_ADMIN_KEY       generated and printed at the first start. The whole text is
                                                    the bearer token; ID and SECRET are OAuth's client_id and
                                                    client_secret
-  --admin-email EMAIL     APPDEPOT_ADMIN_EMAIL     accepted and ignored: this version has no sign-in by
-  --admin-password TEXT   APPDEPOT_ADMIN_PASSWORD  password. Use the admin key
+  --admin-email EMAIL     APPDEPOT_ADMIN_EMAIL     none; a user who owns the organization, made at the first start
+                                                   with it
+  --admin-password TEXT   APPDEPOT_ADMIN_PASSWORD  generated and printed when the user is made
+  --log LEVEL             APPDEPOT_LOG             warn; or error, info, debug, trace. On standard error
   --help
 
 The first line on standard output is `listening on http://HOST:PORT`.
@@ -53,8 +55,10 @@ pub(crate) struct Config {
     pub(crate) organization: String,
     /// The administrator's key.
     pub(crate) admin_key: Option<AdminKey>,
-    /// Whether a sign-in was asked for, which this version has not.
-    pub(crate) sign_in_given: bool,
+    /// The administrator's account.
+    pub(crate) admin: Option<Admin>,
+    /// What is logged.
+    pub(crate) log: tracing::Level,
 }
 
 /// Where records are kept.
@@ -91,6 +95,15 @@ pub(crate) struct AdminKey {
     pub(crate) id: String,
     /// The OAuth client secret.
     pub(crate) secret: Secret,
+}
+
+/// An account.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// The address to sign in with.
+    pub(crate) email: String,
+    /// Its password, unless one is to be made up.
+    pub(crate) password: Option<Secret>,
 }
 
 /// A text that is never shown by accident.
@@ -130,6 +143,7 @@ struct Raw {
     admin_email: Option<String>,
     admin_password: Option<String>,
     admin_key: Option<String>,
+    log: Option<String>,
 }
 
 /// Reads the environment and then the flags, which win. The error is one line and names the culprit.
@@ -149,6 +163,7 @@ pub(crate) fn read() -> Result<Command, String> {
             Long("admin-email") => &mut raw.admin_email,
             Long("admin-password") => &mut raw.admin_password,
             Long("admin-key") => &mut raw.admin_key,
+            Long("log") => &mut raw.log,
             other => return Err(other.unexpected().to_string()),
         };
         let value = parser.value().and_then(|value| value.string()).map_err(|error| error.to_string())?;
@@ -170,6 +185,7 @@ fn from_environment() -> Raw {
         admin_email: value("APPDEPOT_ADMIN_EMAIL"),
         admin_password: value("APPDEPOT_ADMIN_PASSWORD"),
         admin_key: value("APPDEPOT_ADMIN_KEY"),
+        log: value("APPDEPOT_LOG"),
     }
 }
 
@@ -187,7 +203,15 @@ fn check(raw: Raw) -> Result<Config, String> {
         public_url: raw.public_url.map(|url| public_url(&url)).transpose()?,
         organization: raw.organization.unwrap_or_else(|| "acme".to_owned()),
         admin_key: raw.admin_key.map(|key| admin_key(&key)).transpose()?,
-        sign_in_given: raw.admin_email.is_some() || raw.admin_password.is_some(),
+        log: match raw.log.as_deref() {
+            None => tracing::Level::WARN,
+            Some(level) => level.parse().map_err(|_| "--log: error, warn, info, debug or trace")?,
+        },
+        admin: match (raw.admin_email, raw.admin_password) {
+            (None, Some(_)) => return Err("--admin-password: needs --admin-email".to_owned()),
+            (None, None) => None,
+            (Some(email), password) => Some(Admin { email, password: password.map(Secret) }),
+        },
     })
 }
 

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appdepot::Depot;
+use appdepot::authenticate::Chain;
 use appdepot::authz::Keys;
+use appdepot::depot::Sessions;
 use appdepot::http::Service;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -63,12 +65,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Outcome {
     // The causes of failures are told to the operator here, never to a client.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
-    if config.sign_in_given {
-        eprintln!(
-            "notice: --admin-email and --admin-password are ignored; there is no sign-in by password yet"
-        );
-    }
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(config.log).init();
     let listen = &config.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("--listen {listen}: {error}"))?;
     let address = listener.local_addr()?;
@@ -79,13 +76,17 @@ async fn run(config: Config) -> Outcome {
     }
     let opened = setup::open(&config).await?;
     let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
-    let service =
-        Service::builder(opened.depot.clone(), Arc::clone(&opened.keys) as _).public_url(&public_url).build();
+    let callers =
+        Chain::new().with(Arc::new(Sessions::new(opened.depot.clone()))).with(Arc::clone(&opened.keys) as _);
+    let service = Service::builder(opened.depot.clone(), Arc::new(callers)).public_url(&public_url).build();
     let signals = Signals::install()?;
 
     say(&format!("listening on http://{address}"));
     if let Some(news) = &opened.news {
         say(&news.to_string());
+    }
+    if let Some(account) = &opened.account {
+        say(&account.to_string());
     }
     let stop = watch::Sender::new(false);
     let workers: JoinSet<()> =

@@ -1,24 +1,24 @@
-//! Backends, the depot over them, and what the first start makes: an organization, its administrator's key, and
-//! a storage provider for edge runners.
+//! Backends, the depot over them, and what the first start makes: an organization, its administrator's key and
+//! account, and a storage provider for edge runners.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use appdepot::authorize::Actor;
-use appdepot::authz::{CasbinAuthorizer, Keys};
+use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys};
 use appdepot::blobs::BlobStore;
-use appdepot::depot::NewKey;
+use appdepot::depot::{NewKey, NewUser};
 use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, Stored};
 use appdepot::metadata::Extractor;
 use appdepot::query::{Field, Op, Query};
 use appdepot::records::RecordStore;
 use appdepot::storage::{Durability, OpendalBlobs, PoolOptions, PostgresRecords, SqliteRecords};
-use appdepot::{Depot, ErrorKind};
+use appdepot::{Depot, ErrorKind, secret};
 use sha2::{Digest as _, Sha256};
 
 use crate::Outcome;
-use crate::config::{AdminKey, Blobs, Config, Database};
+use crate::config::{self, AdminKey, Blobs, Config, Database};
 
 /// How large the icons of builds are that must be drawn, in pixels.
 const ICON_EDGE: u32 = 192;
@@ -33,6 +33,25 @@ pub(crate) struct Opened {
     pub(crate) keys: Arc<Keys>,
     /// What the first start made.
     pub(crate) news: Option<News>,
+    /// The administrator's account, if it was made just now.
+    pub(crate) account: Option<Account>,
+}
+
+/// What is told once of an account.
+pub(crate) struct Account {
+    email: String,
+    /// The generated password; `None` when the operator chose one.
+    password: Option<String>,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "admin user {}", self.email)?;
+        match &self.password {
+            Some(password) => write!(f, "\nadmin password {password}\n  shown only now"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is told once, at the first start.
@@ -69,8 +88,10 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let keys = Arc::new(Keys::new(Arc::clone(&records)));
     let authorizer = Arc::new(CasbinAuthorizer::new(Arc::clone(&records)));
     let inspector = Arc::new(Extractor::default().icons(ICON_EDGE));
+    let passwords = Arc::new(Argon2Passwords::new());
     let builder = || {
         Depot::builder()
+            .passwords(Arc::clone(&passwords) as _)
             .records(Arc::clone(&records))
             .blobs(Arc::clone(&blobs))
             .authorizer(Arc::clone(&authorizer) as _)
@@ -85,13 +106,17 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let depot = builder().provider(edge.clone(), objects).build();
 
     let admin_key = administrator(&depot, &organization, config.admin_key.as_ref()).await?;
+    let account = match &config.admin {
+        Some(admin) => account(&depot, &organization, admin).await?,
+        None => None,
+    };
     let news = match admin_key {
         Admin::There => None,
         Admin::Chosen => Some(None),
         Admin::Generated(key) => Some(Some(key)),
     };
     let news = news.map(|admin_key| News { organization, admin_key, edge, edge_directory });
-    Ok(Opened { depot, keys, news })
+    Ok(Opened { depot, keys, news, account })
 }
 
 async fn open_records(config: &Config, durability: Durability) -> Outcome<Arc<dyn RecordStore>> {
@@ -189,6 +214,43 @@ async fn administrator(
     };
     depot.grant(&system, organization.id, subject, Role::parse(Role::OWNER)?, None).await?;
     Ok(made)
+}
+
+/// Makes sure that there is the administrator's account. Once they signed in, it is theirs: neither their password nor
+/// their role is touched again.
+async fn account(
+    depot: &Depot,
+    organization: &Stored<Organization>,
+    admin: &config::Admin,
+) -> Outcome<Option<Account>> {
+    let system = Actor::system("server");
+    let explain = |error: appdepot::Error| format!("--admin-email, --admin-password: {error}");
+    let (user, made) = match depot.user(&system, organization.id, &admin.email).await {
+        Ok(user) => (user, false),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let new = NewUser { email: admin.email.clone(), ..NewUser::default() };
+            (depot.create_user(&system, organization.id, new).await.map_err(explain)?, true)
+        }
+        Err(error) => return Err(explain(error).into()),
+    };
+    if user.signed_in_at.is_some() {
+        return Ok(None);
+    }
+    depot.grant(&system, organization.id, user.id.into(), Role::parse(Role::OWNER)?, None).await?;
+    let password = match &admin.password {
+        Some(chosen) => {
+            let set = depot.set_password(&system, organization.id, user.id, chosen.reveal()).await;
+            set.map_err(explain)?;
+            None
+        }
+        None if made => {
+            let password = secret::random()?;
+            depot.set_password(&system, organization.id, user.id, &password).await?;
+            Some(password)
+        }
+        None => return Ok(None),
+    };
+    Ok(made.then(|| Account { email: admin.email.clone(), password }))
 }
 
 /// Makes a directory that only this user can read.

@@ -177,7 +177,11 @@ fn is_own(id: &str) -> bool {
     id.starts_with(KEY_PREFIX) || id.starts_with(SESSION_PREFIX)
 }
 
-fn random() -> Result<String> {
+/// 32 random letters and digits: 190 bits.
+///
+/// # Errors
+/// `Internal` without a source of randomness.
+pub fn random() -> Result<String> {
     let mut text = String::with_capacity(RANDOM_LENGTH + CHECK_LENGTH);
     while text.len() < RANDOM_LENGTH {
         let mut bytes = [0u8; RANDOM_LENGTH];

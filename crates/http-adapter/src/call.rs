@@ -15,7 +15,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 
 /// The longest bearer token, in bytes.
-const TOKEN_LIMIT: usize = 4 * 1024;
+const TOKEN_LIMIT: usize = 8 * 1024;
 /// How much of a `User-Agent` goes into the audit trail, in characters.
 const DEVICE_LIMIT: usize = 256;
 
