@@ -78,7 +78,10 @@ async fn run(config: Config) -> Outcome {
     let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
     let callers =
         Chain::new().with(Arc::new(Sessions::new(opened.depot.clone()))).with(Arc::clone(&opened.keys) as _);
-    let service = Service::builder(opened.depot.clone(), Arc::new(callers)).public_url(&public_url).build();
+    let service = Service::builder(opened.depot.clone(), Arc::new(callers))
+        .public_url(&public_url)
+        .domain(&config.organization)
+        .build();
     let signals = Signals::install()?;
 
     say(&format!("listening on http://{address}"));

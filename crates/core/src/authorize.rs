@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{App, Group, Id, Organization, User};
+use crate::domain::{App, AuthPolicy, Group, Id, Organization, User};
 use crate::error::{Error, Result};
 
 /// Decides.
@@ -76,6 +76,8 @@ pub struct Actor {
     pub groups: BTreeSet<Id<Group>>,
     /// The organization that the credential was made for: what a path that names none means. Gives no right.
     pub home: Option<Id<Organization>>,
+    /// By which way they signed in to a store.
+    pub policy: Option<Id<AuthPolicy>>,
     /// How to call them.
     pub person: Person,
     /// Where the request came from, for the audit trail.
@@ -220,6 +222,7 @@ impl Actor {
             home: None,
             app: None,
             groups: BTreeSet::new(),
+            policy: None,
             person,
             origin: Origin::default(),
         }

@@ -10,5 +10,5 @@ mod service;
 mod storefront;
 mod wire;
 
-pub use dialects::{applivery, emporix};
+pub use dialects::{applivery, emporix, redhat};
 pub use service::{Service, ServiceBuilder};

@@ -22,7 +22,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::call::Backend;
-use crate::dialects::{applivery, emporix};
+use crate::dialects::{applivery, emporix, redhat};
 use crate::storefront;
 
 /// Serves a depot to HTTP clients, each in its own dialect.
@@ -31,6 +31,7 @@ use crate::storefront;
 /// |---|---|
 /// | `/v1/…` | Applivery |
 /// | `/media/…`, `/oauth/token` | Emporix |
+/// | `/box/srv/1.1/…`, `/box/api/mas/…` | Red Hat Mobile App Management |
 /// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
@@ -84,6 +85,7 @@ use crate::storefront;
 pub struct Service {
     applivery: Router,
     emporix: Router,
+    redhat: Router,
     storefront: Router,
     own: Router,
 }
@@ -93,6 +95,7 @@ pub struct Service {
 pub struct ServiceBuilder {
     backend: Backend,
     emporix: emporix::Switches,
+    domain: String,
 }
 
 impl Service {
@@ -100,7 +103,7 @@ impl Service {
     pub fn builder(depot: Depot, authenticator: Arc<dyn Authenticator>) -> ServiceBuilder {
         let public_url = "http://localhost".to_owned();
         let backend = Backend { depot, authenticator, public_url };
-        ServiceBuilder { backend, emporix: emporix::Switches::default() }
+        ServiceBuilder { backend, emporix: emporix::Switches::default(), domain: String::new() }
     }
 
     /// The same as an axum router, to be nested into an app with any state.
@@ -125,6 +128,14 @@ impl ServiceBuilder {
         self
     }
 
+    /// The slug of the organization whose store and logins the Red Hat dialect means where a request names none.
+    /// Default: none.
+    #[must_use]
+    pub fn domain(mut self, slug: &str) -> Self {
+        slug.clone_into(&mut self.domain);
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Service {
         let backend = Arc::new(self.backend);
@@ -138,6 +149,7 @@ impl ServiceBuilder {
         Service {
             applivery: applivery::router(Arc::clone(&backend)),
             emporix: emporix::router(Arc::clone(&backend), self.emporix),
+            redhat: redhat::router(Arc::clone(&backend), self.domain),
             storefront: storefront::router(backend),
             own,
         }
@@ -181,6 +193,7 @@ where
         let router = match dialect {
             Dialect::Applivery => &self.applivery,
             Dialect::Emporix => &self.emporix,
+            Dialect::RedHat => &self.redhat,
             Dialect::Storefront => &self.storefront,
             Dialect::None => &self.own,
         };
@@ -202,6 +215,7 @@ impl fmt::Debug for Service {
 enum Dialect {
     Applivery,
     Emporix,
+    RedHat,
     Storefront,
     None,
 }
@@ -211,6 +225,7 @@ impl Dialect {
         match path.split('/').nth(1) {
             Some("v1") => Self::Applivery,
             Some("media" | "oauth") => Self::Emporix,
+            Some("box") => Self::RedHat,
             Some("install") => Self::Storefront,
             _ => Self::None,
         }
@@ -222,6 +237,7 @@ impl Dialect {
         match self {
             Self::Applivery => applivery::Fault::internal().into_response(),
             Self::Emporix => emporix::defect(),
+            Self::RedHat => redhat::Fault::internal().into_response(),
             Self::Storefront | Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         }
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Role, Stored,
-    check_optional_text, check_slug, check_text, slugify,
+    ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Role, Store,
+    Stored, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{CreatedKey, Depot, NewKey, check_extra, on_app, retry};
+use super::{CreatedKey, Depot, ListingChange, NewKey, check_extra, on_app, retry};
 
 /// A new app.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +32,8 @@ pub struct NewApp {
     pub configuration: Extra,
     /// Attributes to keep, at most 64 KiB of JSON.
     pub extra: Extra,
+    /// How it is listed in a store, where it is put at once; see [`Depot::list_app`].
+    pub listing: Option<(Id<Store>, ListingChange)>,
 }
 
 /// What to change of an app; `None` leaves as is.
@@ -42,7 +44,11 @@ pub struct AppChange {
     pub slug: Option<String>,
     pub description: Option<String>,
     pub configuration: Option<Extra>,
+    /// Members of the configuration to set; null removes one.
+    pub configure: Extra,
     pub extra: Option<Extra>,
+    /// How it is listed in a store; see [`Depot::list_app`].
+    pub listing: Option<(Id<Store>, ListingChange)>,
 }
 
 impl Depot {
@@ -60,11 +66,16 @@ impl Depot {
         const NUMBERED: u32 = 1_000;
         self.authorize(actor, permission::APP_CREATE, Target::organization(organization)).await?;
         let numbered = new.slug.is_none();
+        let listing = new.listing.clone();
         let mut app = new.into_app(actor)?;
         let base = app.slug.clone();
         for number in 2.. {
             let stored = Stored::new(organization, app.clone(), self.now());
-            match self.insert(actor, "app.create", stored).await {
+            let mut batch = Batch::new();
+            batch.insert(&stored)?;
+            batch.events.push(self.event(actor, "app.create", &stored));
+            self.relist(actor, &mut batch, &stored, listing.as_ref()).await?;
+            match self.commit(batch).await.map(|()| stored) {
                 Err(error) if error.is_taken("slug") && numbered && number <= NUMBERED => {
                     app.slug = format!("{base}-{number}");
                 }
@@ -157,7 +168,9 @@ impl Depot {
         expected: Option<Revision>,
         change: AppChange,
     ) -> Result<Stored<App>> {
-        self.authorize(actor, permission::APP_UPDATE, Target::app(organization, id)).await?;
+        if !change.is_listing_only() {
+            self.authorize(actor, permission::APP_UPDATE, Target::app(organization, id)).await?;
+        }
         for attempt in 1.. {
             let stored: Stored<App> = self.load(organization, id).await?;
             if expected.is_some_and(|expected| expected != stored.revision) {
@@ -167,11 +180,15 @@ impl Depot {
             change.apply(&mut app)?;
             let next = stored.changed(app, self.now());
             let mut batch = Batch::new();
+            // Written even when only a listing changes: that orders listings against lifecycle steps of the app.
             batch.update(&next)?;
             if next.name != stored.name {
                 self.rename(&mut batch, &next).await?;
             }
-            batch.events.push(self.event(actor, "app.update", &next));
+            self.relist(actor, &mut batch, &next, change.listing.as_ref()).await?;
+            if !change.is_listing_only() {
+                batch.events.push(self.event(actor, "app.update", &next));
+            }
             match self.commit(batch).await {
                 Ok(()) => return Ok(next),
                 Err(error) if retry(&error, attempt) && expected.is_none() => {}
@@ -195,17 +212,13 @@ impl Depot {
         Ok(self.find_claimed::<App>(organization, "context", context).await?.is_some())
     }
 
-    /// Releases and listings carry the name of their app, so that a page of them is one query.
+    /// Releases carry the name of their app, so that a page of them is one query.
     async fn rename(&self, batch: &mut Batch, app: &Stored<App>) -> Result<()> {
         let of_app =
-            |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(app.id.into()))) };
-        for release in self.list_all::<Release>(of_app(Query::of::<Release>(app.organization))?).await? {
+            Query::of::<Release>(app.organization).filter(Field::parse("app")?, Op::Eq(app.id.into()));
+        for release in self.list_all::<Release>(of_app).await? {
             let next = Release { name: app.name.clone(), ..release.value.clone() };
             batch.update(&release.changed(next, self.now()))?;
-        }
-        for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(app.organization))?).await? {
-            let next = Listing { name: app.name.clone(), ..listing.value.clone() };
-            batch.update(&listing.changed(next, self.now()))?;
         }
         Ok(())
     }
@@ -239,10 +252,16 @@ impl Depot {
                 let mut batch = Batch::new();
                 batch.delete(&app);
                 batch.events.push(self.event(actor, "app.remove", &app));
+                let icon = self.drop_picture(&mut batch, organization, app.own_icon).await?;
                 match self.commit(batch).await {
                     Err(error) if retry(&error, attempt) => continue,
-                    other => return other,
+                    Err(error) => return Err(error),
+                    Ok(()) => {}
                 }
+                if let Some(icon) = icon {
+                    self.erase(&icon).await;
+                }
+                return Ok(());
             }
             if attempt > 16 {
                 break;
@@ -275,6 +294,8 @@ impl NewApp {
             context: self.context,
             default_release: None,
             releases: 0,
+            own_icon: None,
+            numbers: std::collections::BTreeMap::new(),
             builds: 0,
             icon: None,
             platforms: Vec::new(),
@@ -298,6 +319,12 @@ fn check_context(context: &str) -> Result<()> {
 }
 
 impl AppChange {
+    /// Whether it leaves the app itself alone.
+    fn is_listing_only(&self) -> bool {
+        let rest = Self { listing: None, ..self.clone() };
+        self.listing.is_some() && rest == Self::default()
+    }
+
     fn apply(&self, app: &mut App) -> Result<()> {
         if let Some(name) = &self.name {
             check_text("name", name, 128)?;
@@ -312,9 +339,16 @@ impl AppChange {
             app.description.clone_from(description);
         }
         if let Some(configuration) = &self.configuration {
-            check_extra("configuration", configuration)?;
             app.configuration.clone_from(configuration);
         }
+        for (name, value) in &self.configure {
+            if value.is_null() {
+                app.configuration.remove(name);
+            } else {
+                app.configuration.insert(name.clone(), value.clone());
+            }
+        }
+        check_extra("configuration", &app.configuration)?;
         if let Some(extra) = &self.extra {
             check_extra("metadata", extra)?;
             app.extra.clone_from(extra);

@@ -19,10 +19,9 @@ impl Depot {
         actor: &Actor,
         batch: &mut Batch,
         app: &Stored<App>,
-        release: &Stored<Release>,
+        release: &mut Stored<Release>,
         default: bool,
     ) -> Result<App> {
-        batch.insert(release)?;
         if let Some(asset) = release.asset {
             let asset: Stored<Asset> = self.load(release.organization, asset).await?;
             // Written even when it is another release's already, so that it does not go at the same time.
@@ -38,14 +37,16 @@ impl Depot {
         Ok(counted)
     }
 
-    /// Adds to `batch` what a new release brings with it, and counts it in its `app`.
+    /// Adds to `batch` a new release and what it brings with it; numbers it, and counts it in its `app`.
     pub(super) async fn announce(
         &self,
         actor: &Actor,
         batch: &mut Batch,
         app: &mut App,
-        release: &Stored<Release>,
+        release: &mut Stored<Release>,
     ) -> Result<()> {
+        release.value.number = app.next_number(release.platform, &release.variant);
+        batch.insert(release)?;
         app.releases += 1;
         app.released_at = Some(self.now());
         if !app.platforms.contains(&release.platform) {
@@ -76,6 +77,8 @@ impl Depot {
             version: String::new(),
             version_code: None,
             platform,
+            variant: String::new(),
+            number: 0,
             state,
             notes: String::new(),
             length: 0,
@@ -88,6 +91,17 @@ impl Depot {
             rating: Rating::default(),
             extra: Extra::new(),
         }
+    }
+
+    /// A release of the package in a file, described by nothing else.
+    pub(super) fn release_of_file(&self, app: &Stored<App>, asset: &Stored<Asset>) -> Result<Release> {
+        let own = package_of(asset)?;
+        let platform = own.platform.ok_or_else(|| Error::new(ErrorKind::Unsupported, "no app"))?;
+        let mut release = self.blank_release(app, platform);
+        take_package(&mut release, asset, own, None)?;
+        release.version = version_of(own);
+        check_text("version", &release.version, 256)?;
+        Ok(release)
     }
 
     pub(super) async fn release_of(&self, app: &Stored<App>, new: &NewRelease) -> Result<Release> {

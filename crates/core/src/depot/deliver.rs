@@ -15,7 +15,7 @@ use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
 use super::measure::hex;
-use super::{Depot, on_app, retry};
+use super::{Depot, audit, on_app, retry};
 
 /// Bytes on their way out.
 pub struct Download {
@@ -116,9 +116,7 @@ impl Depot {
         };
         let install = self.sees(actor, &release, &app).await?;
         self.check_policies(actor, &release).await?;
-        let asset = release
-            .asset
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the release has no package here"))?;
+        let asset = release.asset.ok_or_else(no_package)?;
         let mut secret = [0u8; 24];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
         let secret = hex(&secret);
@@ -137,7 +135,7 @@ impl Depot {
         batch.insert(&stored)?;
         batch.events.push(self.event(actor, "ticket.create", &stored));
         if install {
-            batch.events.push(self.event(actor, "release.install", &release));
+            batch.events.push(self.delivery(actor, audit::INSTALL, &app, &release)?);
         }
         self.commit(batch).await?;
         Ok(IssuedTicket { token: format!("{organization}-{secret}"), ticket: stored })
@@ -193,14 +191,14 @@ impl Depot {
     /// As [`Depot::ticketed`].
     pub async fn open_ticket(&self, token: &str, range: ByteRange) -> Result<Download> {
         for attempt in 1.. {
-            let Ticketed { ticket, release, asset, .. } = self.ticketed(token).await?;
+            let Ticketed { ticket, release, app, asset } = self.ticketed(token).await?;
             let download = self.open(asset, range).await?;
             if download.start > 0 && ticket.started_at.is_some() {
                 return Ok(download);
             }
             let holder = Actor { origin: ticket.origin.clone(), ..Actor::new(ticket.subject.clone()) };
             let mut batch = Batch::new();
-            batch.events.push(self.event(&holder, "release.download", &release));
+            batch.events.push(self.delivery(&holder, audit::DOWNLOAD, &app, &release)?);
             if ticket.started_at.is_none() {
                 let now = self.now();
                 let mut started = ticket.value.clone();
@@ -228,30 +226,79 @@ impl Depot {
             Ok(()) => Ok(false),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 self.authorize(actor, permission::STORE_INSTALL, on_app(app)).await?;
-                self.offered(actor, release).await?;
+                self.offered(actor, release, app).await?;
                 Ok(true)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether this release is for the actor now: itself, or by a listing whose audience includes them.
-    async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
-        let of_app = Query::of::<Release>(release.organization).filter(Field::Id, Op::Eq(release.id.into()));
-        if release.state == State::Published
-            && !self.list::<Release>(&self.for_audience(actor, of_app).await?).await?.items.is_empty()
-        {
+    /// Whether this release is for the actor now: itself, or by a listing of its app for them.
+    async fn offered(&self, actor: &Actor, release: &Stored<Release>, app: &Stored<App>) -> Result<()> {
+        let missing = || Error::not_found("release");
+        if release.state != State::Published {
+            return Err(missing());
+        }
+        let itself = Query::of::<Release>(release.organization).filter(Field::Id, Op::Eq(release.id.into()));
+        if !self.list::<Release>(&self.for_audience(actor, itself).await?).await?.items.is_empty() {
             return Ok(());
         }
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()));
-        let listings = self.for_audience(actor, self.unexpired(listings)?).await?;
+        let listings = self.for_visitor(actor, self.unexpired(listings)?).await?;
         let listings: Page<Stored<Listing>> = self.list(&listings).await?;
         let offers = |listing: &Stored<Listing>| {
             listing.visibility != Visibility::Inactive
                 && listing.offers.iter().any(|o| o.release == release.id)
         };
-        if listings.items.iter().any(offers) { Ok(()) } else { Err(Error::not_found("release")) }
+        if listings.items.iter().any(offers) {
+            return Ok(());
+        }
+        // A store keeps the versions that were out before; a publication is of what it selects.
+        self.check_listed(actor, app).await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => missing(),
+            _ => error,
+        })
+    }
+
+    /// What is known of a release's package, for those who may have it: who sees the release, or finds its app in a
+    /// store while it is published.
+    ///
+    /// # Errors
+    /// `NotFound` for everyone else; `Unsupported` when there is no package here.
+    pub async fn package(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        release: Id<Release>,
+    ) -> Result<Stored<Asset>> {
+        let (release, app) = self.release_and_app(organization, release).await?;
+        self.sees(actor, &release, &app).await?;
+        self.check_policies(actor, &release).await?;
+        self.load(organization, release.asset.ok_or_else(no_package)?).await
+    }
+
+    /// A release's package, for those who may have it. Each time is an event: an installation or, as for older
+    /// versions, a download.
+    ///
+    /// # Errors
+    /// As [`Depot::package`].
+    pub async fn open_release(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        release: Id<Release>,
+        install: bool,
+        range: ByteRange,
+    ) -> Result<Download> {
+        let asset = self.package(actor, organization, release).await?;
+        let (release, app) = self.release_and_app(organization, release).await?;
+        let download = self.open(asset, range).await?;
+        let action = if install { audit::INSTALL } else { audit::DOWNLOAD };
+        let mut batch = Batch::new();
+        batch.events.push(self.delivery(actor, action, &app, &release)?);
+        self.commit(batch).await?;
+        Ok(download)
     }
 
     pub(super) async fn open(&self, asset: Stored<Asset>, range: ByteRange) -> Result<Download> {
@@ -275,6 +322,10 @@ impl Depot {
         })?;
         Ok(Download { start, end, stream, asset })
     }
+}
+
+fn no_package() -> Error {
+    Error::new(ErrorKind::Unsupported, "the release has no package here")
 }
 
 /// What is kept of a ticket's secret. It has 192 random bits, so a plain hash is enough.

@@ -8,10 +8,11 @@ use std::ops::Bound;
 
 use futures::{StreamExt as _, stream};
 
-use crate::authorize::Actor;
+use crate::authorize::{Actor, Person};
 use crate::blobs::{BlobKey, BlobSource};
 use crate::domain::{
-    App, Asset, Blob, Build, BuildStatus, Content, Id, Job, PackageName, Release, Stored, check_text,
+    App, Asset, Blob, Build, BuildStatus, Content, Id, Job, Organization, PackageName, Release, Stored,
+    check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{Hint, Inspection, NoInspector, Problem};
@@ -138,20 +139,24 @@ impl Depot {
         let app: Stored<App> = self.load(build.organization, build.app).await?;
         let release = self.release_of_build(&app, build, &asset, &inspection);
         let icon = match &release {
-            Ok(_) => self.keep_icon(build, self.0.inspector.icon(&source).await).await?,
+            Ok(_) => {
+                let belonging = (build.organization, build.app, Build::release(build.id));
+                let png = self.0.inspector.icon(&source).await;
+                self.keep_icon(belonging, build.uploaded_by.clone(), png).await?
+            }
             Err(_) => None,
         };
         Ok(Reading { asset, inspection, icon, release })
     }
 
-    /// Stores the icon, unseen until the build is finished.
-    async fn keep_icon(
+    /// Stores the icon of a release, unseen until that comes into being.
+    pub(super) async fn keep_icon(
         &self,
-        build: &Stored<Build>,
+        (organization, app, release): (Id<Organization>, Id<App>, Id<Release>),
+        uploaded_by: Person,
         icon: Option<bytes::Bytes>,
     ) -> Result<Option<(Stored<Blob>, Stored<Asset>)>> {
         let Some(png) = icon.filter(|png| !png.is_empty()) else { return Ok(None) };
-        let organization = build.organization;
         let id = Id::generate();
         let file = NewFile {
             file_name: "icon.png".to_owned(),
@@ -160,10 +165,10 @@ impl Depot {
         };
         let body = stream::iter([Ok(png)]).boxed();
         let (blob, file, _) = self.receive(organization, id, &NoInspector, file, body).await?;
-        let sender = Actor { person: build.uploaded_by.clone(), ..Actor::system("builds") };
+        let sender = Actor { person: uploaded_by, ..Actor::system("builds") };
         let mut asset = NewAsset::default().into_asset(&sender, Content::File(Box::new(file)));
-        asset.app = Some(build.app);
-        asset.release = Some(Build::release(build.id));
+        asset.app = Some(app);
+        asset.release = Some(release);
         Ok(Some((blob, Stored { id, ..Stored::new(organization, asset, self.now()) })))
     }
 
@@ -237,10 +242,9 @@ impl Depot {
                         batch.insert(icon)?;
                         batch.update(&self.ready_blob(blob))?;
                     }
-                    let release =
+                    let mut release =
                         Stored { id: Build::release(build.id), ..Stored::new(organization, release, now) };
-                    batch.insert(&release)?;
-                    self.announce(&worker, &mut batch, &mut counted, &release).await?;
+                    self.announce(&worker, &mut batch, &mut counted, &mut release).await?;
                     "build.process"
                 }
                 Err(problem) => {

@@ -111,9 +111,9 @@ impl Depot {
         self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
         for attempt in 1.. {
             let release = self.release_of(&app, &new).await?;
-            let stored = Stored::new(organization, release, self.now());
+            let mut stored = Stored::new(organization, release, self.now());
             let mut batch = Batch::new();
-            let counted = self.arrive(actor, &mut batch, &app, &stored, new.default).await?;
+            let counted = self.arrive(actor, &mut batch, &app, &mut stored, new.default).await?;
             batch.update(&app.changed(counted, self.now()))?;
             match self.commit(batch).await {
                 Ok(()) => return Ok(stored),
@@ -145,9 +145,9 @@ impl Depot {
         let (mut number, mut attempt) = (1, 0);
         loop {
             let mut made = Stored::new(organization, app.clone(), self.now());
-            let release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
+            let mut release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
             let mut batch = Batch::new();
-            made.value = self.arrive(actor, &mut batch, &made, &release, true).await?;
+            made.value = self.arrive(actor, &mut batch, &made, &mut release, true).await?;
             batch.insert(&made)?;
             batch.events.push(self.event(actor, "app.create", &made));
             attempt += 1;
@@ -195,9 +195,9 @@ impl Depot {
                 rating: Rating::default(),
                 ..source.value.clone()
             };
-            let stored = Stored::new(organization, release, self.now());
+            let mut stored = Stored::new(organization, release, self.now());
             let mut batch = Batch::new();
-            let counted = self.arrive(actor, &mut batch, &app, &stored, new.default).await?;
+            let counted = self.arrive(actor, &mut batch, &app, &mut stored, new.default).await?;
             batch.update(&app.changed(counted, self.now()))?;
             match self.commit(batch).await {
                 Ok(()) => return Ok(stored),

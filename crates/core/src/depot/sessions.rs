@@ -7,14 +7,14 @@ use async_trait::async_trait;
 
 use crate::authenticate::{Authenticator, Verdict};
 use crate::authorize::{Actor, Origin, Target, permission};
-use crate::domain::{Id, Organization, Password, Session, Stored, User};
-use crate::error::{CredentialFault, Error, Result};
+use crate::domain::{AuthMethod, AuthPolicy, Entity as _, Id, Organization, Password, Session, Stored, User};
+use crate::error::{CredentialFault, Error, ErrorKind, Result};
 use crate::query::{Field, Op, Query};
 use crate::records::Batch;
 use crate::secret::{Parts, SESSION_PREFIX, Text};
 
 use super::users::PASSWORD_LIMIT;
-use super::{Depot, retry};
+use super::{Depot, Entrance, retry};
 
 /// How old the last use that a session tells may be before another is written down.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
@@ -67,6 +67,7 @@ impl SignedIn {
         Actor {
             person: self.user.person(),
             home: Some(self.user.organization),
+            policy: self.session.policy,
             ..Actor::new(self.user.id.into())
         }
     }
@@ -91,6 +92,61 @@ impl Depot {
         origin: Origin,
         previous: Option<&str>,
     ) -> Result<IssuedSession> {
+        self.let_in(organization, None, (name, password), origin, previous).await
+    }
+
+    /// Lets a user in who knows their password, to the organization with this slug; otherwise as [`Depot::sign_in`].
+    ///
+    /// # Errors
+    /// As [`Depot::sign_in`]; an unknown organization is answered like a wrong password.
+    pub async fn sign_in_at(
+        &self,
+        organization: &str,
+        (name, password): (&str, &str),
+        origin: Origin,
+        previous: Option<&str>,
+    ) -> Result<IssuedSession> {
+        let found: Option<Stored<Organization>> = self.find_claimed(Id::NIL, "slug", organization).await?;
+        // Nobody is in the root, so this takes as long and tells as little.
+        let id = found.map_or(Id::NIL, |organization| organization.id);
+        self.sign_in(id, name, password, origin, previous).await
+    }
+
+    /// Lets a user in who knows their password, to an organization's [`Depot::main_store`], by one of its policies.
+    ///
+    /// # Behavior
+    /// - As [`Depot::sign_in`]; who may not use the policy is answered like one who does not know the password.
+    /// - The session is over once the policy is gone or does not admit the user any more.
+    ///
+    /// # Errors
+    /// As [`Depot::sign_in`]; `NotFound` for the store, or a policy that it does not have; `Unsupported` for one whose
+    /// sign-ins are checked elsewhere.
+    pub async fn enter(
+        &self,
+        organization: &str,
+        policy: &str,
+        credentials: (&str, &str),
+        origin: Origin,
+        previous: Option<&str>,
+    ) -> Result<IssuedSession> {
+        let Entrance { store, policies } = self.entrance(organization).await?;
+        let found = policies.iter().find(|found| found.name == policy);
+        let policy = found.ok_or_else(|| Error::not_found(AuthPolicy::NAME))?;
+        if policy.method != AuthMethod::Password {
+            return Err(Error::new(ErrorKind::Unsupported, "nobody signs in here by this policy"));
+        }
+        self.let_in(store.organization, Some(policy), credentials, origin, previous).await
+    }
+
+    async fn let_in(
+        &self,
+        organization: Id<Organization>,
+        policy: Option<&Stored<AuthPolicy>>,
+        (name, password): (&str, &str),
+        origin: Origin,
+        previous: Option<&str>,
+    ) -> Result<IssuedSession> {
+        let admits = |user: &Stored<User>| policy.is_none_or(|policy| policy.admits(&user.id.into()));
         let bad = || Error::unauthenticated(CredentialFault::Bad);
         let limits = &self.0.limits;
         let found = self.find_user(organization, name).await?;
@@ -104,7 +160,8 @@ impl Depot {
         let kept: Option<Stored<Password>> = self.find(organization, id.cast()).await?;
         let kept = kept.as_ref().map(|kept| kept.digest.as_str());
         let verdict = self.0.passwords.verify(password, kept).await?;
-        let mut user = found.filter(|user| user.enabled && verdict != Verdict::Wrong).ok_or_else(bad)?;
+        let mut user =
+            found.filter(|user| user.enabled && verdict != Verdict::Wrong && admits(user)).ok_or_else(bad)?;
         let generation = user.generation;
         let digest = match verdict {
             Verdict::Outdated => Some(self.0.passwords.hash(password).await?),
@@ -118,6 +175,7 @@ impl Depot {
                 digest: text.parts().digest(),
                 user: user.id,
                 generation,
+                policy: policy.map(|policy| policy.id),
                 origin: origin.clone(),
                 used_at: now,
                 expires_at: now.after(limits.session_lifetime),
@@ -162,6 +220,10 @@ impl Depot {
         let user: Option<Stored<User>> = self.find(session.organization, session.user).await?;
         let user =
             user.filter(|user| user.enabled && user.generation == session.generation).ok_or_else(bad)?;
+        if let Some(policy) = session.policy {
+            let policy: Option<Stored<AuthPolicy>> = self.find(session.organization, policy).await?;
+            policy.filter(|policy| policy.admits(&user.id.into())).ok_or_else(bad)?;
+        }
         let now = self.now();
         if session.expires_at <= now || session.used_at.after(self.0.limits.session_idle) <= now {
             return Err(Error::unauthenticated(CredentialFault::Expired));
@@ -221,7 +283,7 @@ impl Depot {
         id: Id<Session>,
     ) -> Result<()> {
         let found: Option<Stored<Session>> = self.find(organization, id).await?;
-        if found.as_ref().is_none_or(|session| actor.subject != session.user.into()) {
+        if !found.as_ref().is_some_and(|session| actor.subject == session.user.into()) {
             self.authorize(actor, permission::USER_UPDATE, Target::organization(organization)).await?;
         }
         self.remove_session(actor, found.ok_or_else(|| Error::not_found("session"))?).await

@@ -101,8 +101,8 @@ impl Depot {
         Ok(())
     }
 
-    /// What an app offers: per platform, of the selected releases the one that was published last. `changed` stands
-    /// for its stored self.
+    /// What an app offers: per platform, and part of it, of the selected releases the one that was published last.
+    /// `changed` stands for its stored self.
     pub(super) async fn offers(
         &self,
         organization: Id<Organization>,
@@ -123,14 +123,17 @@ impl Depot {
         if let Some(selected) = self.selected(organization, app, selection).await? {
             releases.retain(|release| selected.contains(&release.id));
         }
-        releases.sort_by_key(|release| (release.platform, release.published_at, release.id));
+        releases.sort_by_key(|release| (release.published_at, release.id));
         let mut offers: Vec<Offer> = Vec::new();
         for release in releases {
             // What has no package here is nothing that a store could hand out.
             let Some(asset) = release.asset else { continue };
-            offers.retain(|offer| offer.platform != release.platform);
+            let same =
+                |offer: &Offer| (offer.platform, &offer.variant) == (release.platform, &release.variant);
+            offers.retain(|offer| !same(offer));
             offers.push(Offer {
                 platform: release.platform,
+                variant: release.variant.clone(),
                 release: release.id,
                 asset,
                 version: release.version.clone(),
@@ -138,6 +141,7 @@ impl Depot {
                 since: release.published_at.unwrap_or(release.created_at),
             });
         }
+        offers.sort_by(|a, b| (a.platform, &a.variant).cmp(&(b.platform, &b.variant)));
         Ok(offers)
     }
 

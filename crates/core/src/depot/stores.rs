@@ -1,17 +1,18 @@
 //! Stores, what is listed in them, and for whom.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, AuthPolicy, Group, Id, Listing, Organization, Password, Revision, Selection, Store,
+    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Password, Revision, Selection, Store,
     Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
 use crate::records::Batch;
 
-use super::{Depot, SetChange, on_app, retry};
+use super::{AppChange, Depot, SetChange, on_app, retry};
 
 /// An app that comes into a store.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,8 @@ pub struct StoreChange {
     pub name: Option<String>,
     pub description: Option<String>,
     pub policies: SetChange<Id<AuthPolicy>>,
+    /// The apps that are shown in it, and no others.
+    pub apps: Option<Vec<Id<App>>>,
 }
 
 /// The way into a store.
@@ -159,7 +162,10 @@ impl Depot {
         self.authorize(actor, permission::STORE_UPDATE, Target::organization(organization)).await?;
         let stored: Stored<Store> = self.load(organization, id).await?;
         self.check_auth_policies(organization, &change.policies).await?;
-        self.update(actor, "store.update", stored, expected, |store| {
+        for app in change.apps.iter().flatten() {
+            self.load::<App>(organization, *app).await?;
+        }
+        let updated = self.update(actor, "store.update", stored, expected, |store| {
             if let Some(name) = &change.name {
                 check_text("name", name, 128)?;
                 store.name.clone_from(name);
@@ -170,8 +176,29 @@ impl Depot {
             }
             change.policies.apply(&mut store.policies);
             check_count("policies", store.policies.len())
-        })
-        .await
+        });
+        let updated = updated.await?;
+        if let Some(apps) = change.apps {
+            self.show_only(actor, &updated, apps).await?;
+        }
+        Ok(updated)
+    }
+
+    /// Shows these apps in a store, and hides the others.
+    async fn show_only(&self, actor: &Actor, store: &Stored<Store>, apps: Vec<Id<App>>) -> Result<()> {
+        let organization = store.organization;
+        let shown = Query::of::<Listing>(organization)
+            .filter(Field::parse("store")?, Op::Eq(store.id.into()))
+            .filter(Field::parse("publication")?, Op::Missing)
+            .filter(Field::parse("visibility")?, Op::Eq("active".into()));
+        let shown: Vec<Id<App>> = self.list_all::<Listing>(shown).await?.iter().map(|one| one.app).collect();
+        let hide = shown.iter().filter(|app| !apps.contains(app)).map(|app| (*app, Visibility::Inactive));
+        let show = apps.iter().filter(|app| !shown.contains(app)).map(|app| (*app, Visibility::Active));
+        for (app, visibility) in hide.chain(show) {
+            let change = ListingChange { visibility: Some(visibility), ..ListingChange::default() };
+            self.list_app(actor, organization, store.id, app, change).await?;
+        }
+        Ok(())
     }
 
     /// Puts an app into a store.
@@ -232,14 +259,15 @@ impl Depot {
     ) -> Result<Stored<Listing>> {
         let stored: Stored<Listing> = self.load(organization, id).await?;
         self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, stored.app)).await?;
-        self.change_listing(actor, stored, expected, &change).await
+        self.check_listing(organization, &change).await?;
+        self.update(actor, "listing.update", stored, expected, |listing| change.apply(listing)).await
     }
 
     /// Changes how an app is listed in a store. What is not in the store yet is put there first: for everyone, and
     /// not shown.
     ///
     /// # Errors
-    /// As [`Depot::create_listing`] and [`Depot::update_listing`].
+    /// As [`Depot::update_app`]; `NotFound` for the store, a group or an auth policy.
     pub async fn list_app(
         &self,
         actor: &Actor,
@@ -248,44 +276,65 @@ impl Depot {
         app: Id<App>,
         change: ListingChange,
     ) -> Result<Stored<Listing>> {
-        let claim = format!("{store}/{app}");
-        let stored = match self.find_claimed(organization, "app", &claim).await? {
-            Some(stored) => stored,
-            None => {
-                let new = NewListing {
-                    store,
-                    app,
-                    slug: None,
-                    visibility: Visibility::Inactive,
-                    audience: Audience::everyone(),
-                };
-                match self.create_listing(actor, organization, new).await {
-                    Err(error) if error.is_taken("app") => {
-                        let found = self.find_claimed(organization, "app", &claim).await?;
-                        found.ok_or_else(|| Error::not_found("listing"))?
-                    }
-                    made => made?,
-                }
-            }
-        };
-        self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, app)).await?;
-        self.change_listing(actor, stored, None, &change).await
+        let change = AppChange { listing: Some((store, change)), ..AppChange::default() };
+        self.update_app(actor, organization, app, None, change).await?;
+        let listed = self.find_claimed(organization, "app", &format!("{store}/{app}")).await?;
+        listed.ok_or_else(|| Error::not_found("listing"))
     }
 
-    async fn change_listing(
+    /// Adds to `batch` what becomes of an app's listings: they carry its name, and one of them may change or be made.
+    pub(super) async fn relist(
         &self,
         actor: &Actor,
-        stored: Stored<Listing>,
-        expected: Option<Revision>,
-        change: &ListingChange,
-    ) -> Result<Stored<Listing>> {
-        let organization = stored.organization;
+        batch: &mut Batch,
+        app: &Stored<App>,
+        change: Option<&(Id<Store>, ListingChange)>,
+    ) -> Result<()> {
+        let organization = app.organization;
+        let of_app = Query::of::<Listing>(organization).filter(Field::parse("app")?, Op::Eq(app.id.into()));
+        let mut wanted = change;
+        for stored in self.list_all::<Listing>(of_app).await? {
+            let mut next = Listing { name: app.name.clone(), ..stored.value.clone() };
+            if let Some((_, change)) =
+                wanted.take_if(|(store, _)| *store == stored.store && stored.publication.is_none())
+            {
+                self.authorize(actor, permission::LISTING_UPDATE, on_app(app)).await?;
+                self.check_listing(organization, change).await?;
+                change.apply(&mut next)?;
+                batch.events.push(self.event(actor, "listing.update", &stored));
+            }
+            if next != stored.value {
+                batch.update(&stored.changed(next, self.now()))?;
+            }
+        }
+        if let Some((store, change)) = wanted {
+            self.authorize(actor, permission::LISTING_CREATE, on_app(app)).await?;
+            self.check_listing(organization, change).await?;
+            let mut listing = Listing {
+                store: self.load::<Store>(organization, *store).await?.id,
+                app: app.id,
+                name: app.name.clone(),
+                slug: app.slug.clone(),
+                visibility: Visibility::Inactive,
+                audience: Audience::everyone(),
+                policies: Vec::new(),
+                publication: None,
+                offers: self.offers(organization, app.id, None, &Selection::Last).await?,
+            };
+            change.apply(&mut listing)?;
+            let stored = Stored::new(organization, listing, self.now());
+            batch.insert(&stored)?;
+            batch.events.push(self.event(actor, "listing.create", &stored));
+        }
+        Ok(())
+    }
+
+    async fn check_listing(&self, organization: Id<Organization>, change: &ListingChange) -> Result<()> {
         if let Some(audience) = &change.audience {
             self.check_audience(organization, audience).await?;
         }
         self.check_audience(organization, &Audience::any_of(change.groups.added().copied())).await?;
-        self.check_auth_policies(organization, &change.policies).await?;
-        self.update(actor, "listing.update", stored, expected, |listing| change.apply(listing)).await
+        self.check_auth_policies(organization, &change.policies).await
     }
 
     /// Takes an app out of a store.
@@ -332,7 +381,7 @@ impl Depot {
         let app = Field::parse("app")?;
         let query = self.scoped(actor, permission::STORE_INSTALL, query, app).await?;
         let query = self
-            .for_audience(actor, query)
+            .for_visitor(actor, query)
             .await?
             .filter(Field::parse("store")?, Op::Eq(store.id.into()))
             .filter(Field::parse("visibility")?, Op::Eq("active".into()))
@@ -340,7 +389,50 @@ impl Depot {
         self.list(&self.unexpired(query)?).await
     }
 
-    /// Narrows a query for listings to those whose audience includes the actor.
+    /// What the actor finds in a store, as [`Depot::storefront`] does, with the apps.
+    ///
+    /// # Errors
+    /// As [`Depot::storefront`].
+    pub async fn shelf(
+        &self,
+        actor: &Actor,
+        store: &Stored<Store>,
+        query: Query,
+    ) -> Result<Page<(Stored<Listing>, Stored<App>)>> {
+        let query = query.filter(Field::parse("publication")?, Op::Missing);
+        let found = self.storefront(actor, store, query).await?;
+        let ids = found.items.iter().map(|listing| listing.app.into()).collect();
+        let apps = Query::of::<App>(store.organization).filter(Field::Id, Op::In(ids));
+        let apps = self.list_all::<App>(apps).await?;
+        let mut apps: BTreeMap<_, _> = apps.into_iter().map(|app| (app.id, app)).collect();
+        // An app that was removed just now is not found any more.
+        let with_app = |listing: Stored<Listing>| apps.remove(&listing.app).map(|app| (listing, app));
+        let items = found.items.into_iter().filter_map(with_app).collect();
+        Ok(Page { items, total: found.total, next: found.next })
+    }
+
+    /// What an app offers now, for those who may see its releases and for those who find it in a store.
+    ///
+    /// # Errors
+    /// `NotFound(app)` for everyone else.
+    pub async fn current(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        app: Id<App>,
+    ) -> Result<Vec<Offer>> {
+        let app: Stored<App> = self.load(organization, app).await?;
+        match self.authorize(actor, permission::RELEASE_GET, on_app(&app)).await {
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
+                self.check_listed(actor, &app).await?;
+            }
+            other => other?,
+        }
+        self.offers(organization, app.id, None, &Selection::Last).await
+    }
+
+    /// Narrows a query for listings or releases to those whose audience includes the actor.
     pub(super) async fn for_audience(&self, actor: &Actor, query: Query) -> Result<Query> {
         let mut groups = vec![Value::from(Audience::EVERYONE)];
         let mut own = self.groups_of(query.organization, &actor.subject).await?;
@@ -365,6 +457,14 @@ impl Depot {
             Condition { field: until.clone(), op: Op::Missing },
             Condition { field: until, op: later },
         ]))
+    }
+
+    /// Narrows a query for listings to those that are for the actor, signed in as they are.
+    pub(super) async fn for_visitor(&self, actor: &Actor, query: Query) -> Result<Query> {
+        let policies = Field::parse("policies")?;
+        let own = actor.policy.map(|policy| Condition::new(policies.clone(), Op::Eq(policy.into())));
+        let any = Condition::new(policies, Op::Missing);
+        Ok(self.for_audience(actor, query).await?.any_of(std::iter::once(any).chain(own)))
     }
 
     pub(super) async fn groups_of(
@@ -406,11 +506,17 @@ impl ListingChange {
             listing.audience = audience.clone();
         }
         let everyone = self.everyone.unwrap_or_else(|| listing.audience.has_everyone());
-        let mut groups = listing.audience.any();
-        self.groups.apply(&mut groups);
-        listing.audience = Audience::any_of(groups);
+        let groups = &mut listing.audience.groups;
+        let spelled = |groups: &Vec<Id<Group>>| groups.iter().map(Id::to_string).collect::<Vec<_>>();
+        let change = SetChange {
+            replace: self.groups.replace.as_ref().map(spelled),
+            add: spelled(&self.groups.add),
+            remove: spelled(&self.groups.remove),
+        };
+        change.apply(groups);
+        groups.retain(|group| group != Audience::EVERYONE);
         if everyone {
-            listing.audience.groups.insert(0, Audience::EVERYONE.to_owned());
+            groups.insert(0, Audience::EVERYONE.to_owned());
         }
         self.policies.apply(&mut listing.policies);
         check_count("audience", listing.audience.groups.len())?;

@@ -75,6 +75,35 @@ impl Depot {
         self.insert(actor, "user.create", Stored::new(organization, user, self.now())).await
     }
 
+    /// Makes a user who can sign in and has a role: all of it, or nothing.
+    ///
+    /// # Errors
+    /// As [`Depot::create_user`], [`Depot::set_password`] and [`Depot::grant`].
+    pub async fn enrol(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        new: NewUser,
+        password: Option<&str>,
+        role: Role,
+    ) -> Result<Stored<User>> {
+        let user = self.create_user(actor, organization, new).await?;
+        let rest = async {
+            if let Some(password) = password {
+                self.set_password(actor, organization, user.id, password).await?;
+            }
+            self.grant(actor, organization, user.id.into(), role, None).await.map(|_| ())
+        };
+        if let Err(error) = rest.await {
+            // Whoever may make users need not be one who may remove them.
+            if let Err(error) = self.remove_user(&Actor::system("enrol"), organization, user.id).await {
+                tracing::warn!(?error, user = %user.id, "a user without password or role is left");
+            }
+            return Err(error);
+        }
+        self.load(organization, user.id).await
+    }
+
     /// A user, by id, e-mail address or user name. Everyone may see themselves.
     ///
     /// # Errors
@@ -89,7 +118,7 @@ impl Depot {
             Ok(id) => self.find(organization, id).await?,
             Err(_) => self.find_user(organization, reference).await?,
         };
-        if found.as_ref().is_none_or(|user| actor.subject != user.id.into()) {
+        if !found.as_ref().is_some_and(|user| actor.subject == user.id.into()) {
             self.authorize(actor, permission::USER_LIST, Target::organization(organization)).await?;
         }
         found.ok_or_else(|| Error::not_found("user"))

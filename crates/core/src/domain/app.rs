@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, Entity, Extra, Id, Kind, Release, Timestamp};
@@ -44,6 +46,12 @@ pub struct App {
     /// The icon of the newest build that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<Id<Asset>>,
+    /// A picture that people chose to be shown instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_icon: Option<Id<Asset>>,
+    /// The number of the newest release by platform and, after a slash, the part of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, u64>,
     /// When the last release came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
@@ -105,6 +113,20 @@ impl AppKind {
             Self::Web => "web",
             Self::Mobile => "mobile",
         }
+    }
+}
+
+impl App {
+    /// The picture to show.
+    pub fn picture(&self) -> Option<Id<Asset>> {
+        self.own_icon.or(self.icon)
+    }
+
+    /// The next number of a release for this platform and part of it.
+    pub(crate) fn next_number(&mut self, platform: Platform, variant: &str) -> u64 {
+        let number = self.numbers.entry(format!("{}/{variant}", platform.as_str())).or_default();
+        *number += 1;
+        *number
     }
 }
 

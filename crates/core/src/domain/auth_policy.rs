@@ -43,6 +43,11 @@ pub enum AuthMethod {
 }
 
 impl AuthPolicy {
+    /// Whether it lets this account in, once it is known whose it is.
+    pub fn admits(&self, account: &Subject) -> bool {
+        !self.check_approved || self.users.contains(account)
+    }
+
     /// What stands in a configuration for a secret. Nothing here signs in elsewhere on someone's behalf, so a secret
     /// would only be there to be stolen: it is dropped as it comes in.
     pub const MASK: &'static str = "********";

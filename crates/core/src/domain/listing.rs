@@ -29,7 +29,8 @@ pub struct Listing {
     /// with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publication: Option<Publication>,
-    /// What can be installed now: at most one published release per platform. Written by the lifecycle step that
+    /// What can be installed now: at most one published release per platform and part of it. Written by the lifecycle
+    /// step that
     /// publishes or withdraws, in the same commit.
     #[serde(default)]
     pub offers: Vec<Offer>,
@@ -119,6 +120,9 @@ impl Listing {
 pub struct Offer {
     /// Where it runs.
     pub platform: Platform,
+    /// The part of the platform it is for; empty for all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
     /// Which release.
     pub release: Id<Release>,
     /// Its package.

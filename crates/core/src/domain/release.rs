@@ -37,6 +37,12 @@ pub struct Release {
     pub version_code: Option<String>,
     /// Where it runs.
     pub platform: Platform,
+    /// The part of the platform it is for, such as `ipad`; empty for all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+    /// Its number among the app's releases for this platform and part of it: 1, 2, 3, …. Never given out again.
+    #[serde(default)]
+    pub number: u64,
     /// Where it stands.
     pub state: State,
     /// What changed.
@@ -44,7 +50,7 @@ pub struct Release {
     pub notes: String,
     /// The package's length in bytes; 0 without one.
     pub length: u64,
-    /// Made by a build: then the app may have its version several times.
+    /// Made by a build or an upload that is published at once: then the app may have its version several times.
     #[serde(default)]
     pub built: bool,
     /// When it was last published.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Id, Kind, Timestamp, User};
+use super::{AuthPolicy, Entity, Id, Kind, Timestamp, User};
 use crate::authorize::Origin;
 use crate::records::Claim;
 use crate::secret::Digest;
@@ -15,6 +15,9 @@ pub struct Session {
     pub user: Id<User>,
     /// The user's generation then.
     pub generation: u64,
+    /// By which way they signed in to a store; `None` when it was to the organization itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Id<AuthPolicy>>,
     /// From where.
     #[serde(default)]
     pub origin: Origin,

@@ -2,3 +2,4 @@
 
 pub mod applivery;
 pub mod emporix;
+pub mod redhat;

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::deliver::guard;
 
@@ -71,6 +72,12 @@ fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// The link that makes iOS read the manifest at `url`.
+pub(crate) fn install_link(url: &str) -> String {
+    let url = utf8_percent_encode(url, NON_ALPHANUMERIC);
+    format!("itms-services://?action=download-manifest&url={url}")
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ pub(crate) mod page;
 pub(crate) mod range;
 
 pub(crate) use {
-    deliver::deliver,
+    deliver::{deliver, guard},
     detached::detached,
-    manifest::Manifest,
+    manifest::{Manifest, install_link},
     multipart::{FilePart, Form, Part},
 };
