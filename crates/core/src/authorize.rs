@@ -170,6 +170,13 @@ impl Subject {
         (Self::from(id) == *self).then_some(id)
     }
 
+    /// What people call it: the address of a person, where one is known, else the name without its prefix.
+    pub fn shown(&self, person: &Person) -> String {
+        let name = self.0.split_once(':').map_or("", |(_, name)| name);
+        let address = self.kind() == SubjectKind::User && !person.email.is_empty();
+        if address { person.email.clone() } else { name.to_owned() }
+    }
+
     /// The kind.
     pub fn kind(&self) -> SubjectKind {
         match self.0.split_once(':').map(|(prefix, _)| prefix) {

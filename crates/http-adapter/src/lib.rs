@@ -10,5 +10,5 @@ mod service;
 mod storefront;
 mod wire;
 
-pub use dialects::{applivery, emporix, redhat};
+pub use dialects::{applivery, emporix, redhat, wso2};
 pub use service::{Service, ServiceBuilder};

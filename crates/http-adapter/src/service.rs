@@ -22,7 +22,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::call::Backend;
-use crate::dialects::{applivery, emporix, redhat};
+use crate::dialects::{applivery, emporix, redhat, wso2};
 use crate::storefront;
 
 /// Serves a depot to HTTP clients, each in its own dialect.
@@ -32,6 +32,7 @@ use crate::storefront;
 /// | `/v1/…` | Applivery |
 /// | `/media/…`, `/oauth/token` | Emporix |
 /// | `/box/srv/1.1/…`, `/box/api/mas/…` | Red Hat Mobile App Management |
+/// | `/api/appm/…` | WSO2 App Manager |
 /// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
@@ -86,6 +87,7 @@ pub struct Service {
     applivery: Router,
     emporix: Router,
     redhat: Router,
+    wso2: Router,
     storefront: Router,
     own: Router,
 }
@@ -96,6 +98,7 @@ pub struct ServiceBuilder {
     backend: Backend,
     emporix: emporix::Switches,
     domain: String,
+    wso2: wso2::Switches,
 }
 
 impl Service {
@@ -103,7 +106,8 @@ impl Service {
     pub fn builder(depot: Depot, authenticator: Arc<dyn Authenticator>) -> ServiceBuilder {
         let public_url = "http://localhost".to_owned();
         let backend = Backend { depot, authenticator, public_url };
-        ServiceBuilder { backend, emporix: emporix::Switches::default(), domain: String::new() }
+        let (emporix, wso2) = (emporix::Switches::default(), wso2::Switches::default());
+        ServiceBuilder { backend, emporix, wso2, domain: String::new() }
     }
 
     /// The same as an axum router, to be nested into an app with any state.
@@ -136,6 +140,13 @@ impl ServiceBuilder {
         self
     }
 
+    /// What the WSO2 dialect demands beyond its document.
+    #[must_use]
+    pub fn wso2(mut self, switches: wso2::Switches) -> Self {
+        self.wso2 = switches;
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Service {
         let backend = Arc::new(self.backend);
@@ -150,6 +161,7 @@ impl ServiceBuilder {
             applivery: applivery::router(Arc::clone(&backend)),
             emporix: emporix::router(Arc::clone(&backend), self.emporix),
             redhat: redhat::router(Arc::clone(&backend), self.domain),
+            wso2: wso2::router(Arc::clone(&backend), self.wso2),
             storefront: storefront::router(backend),
             own,
         }
@@ -194,6 +206,7 @@ where
             Dialect::Applivery => &self.applivery,
             Dialect::Emporix => &self.emporix,
             Dialect::RedHat => &self.redhat,
+            Dialect::Wso2 => &self.wso2,
             Dialect::Storefront => &self.storefront,
             Dialect::None => &self.own,
         };
@@ -216,6 +229,7 @@ enum Dialect {
     Applivery,
     Emporix,
     RedHat,
+    Wso2,
     Storefront,
     None,
 }
@@ -226,6 +240,7 @@ impl Dialect {
             Some("v1") => Self::Applivery,
             Some("media" | "oauth") => Self::Emporix,
             Some("box") => Self::RedHat,
+            Some("api") if path.starts_with("/api/appm/") => Self::Wso2,
             Some("install") => Self::Storefront,
             _ => Self::None,
         }
@@ -238,6 +253,7 @@ impl Dialect {
             Self::Applivery => applivery::Fault::internal().into_response(),
             Self::Emporix => emporix::defect(),
             Self::RedHat => redhat::Fault::internal().into_response(),
+            Self::Wso2 => wso2::defect(),
             Self::Storefront | Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         }
     }
@@ -288,6 +304,8 @@ mod tests {
         assert_eq!(Dialect::of("/v1/organizations"), Dialect::Applivery);
         assert_eq!(Dialect::of("/media/acme/assets"), Dialect::Emporix);
         assert_eq!(Dialect::of("/oauth/token"), Dialect::Emporix);
+        assert_eq!(Dialect::of("/api/appm/store/v1.1/apps/webapp"), Dialect::Wso2);
+        assert_eq!(Dialect::of("/api/other"), Dialect::None);
         assert_eq!(Dialect::of("/health/live"), Dialect::None);
         assert_eq!(Dialect::of(""), Dialect::None);
     }

@@ -1,6 +1,6 @@
 //! What a release is made of: its package, and what is said of it, checked.
 
-use crate::authorize::Actor;
+use crate::authorize::{Actor, Subject};
 use crate::domain::{
     App, Asset, Audience, BusinessOwner, Content, Details, Extra, Id, Organization, PackageName, Rating,
     Release, Stored, check_optional_text, check_text,
@@ -70,7 +70,8 @@ impl Depot {
         Release {
             app: app.id,
             name: app.name.clone(),
-            provider: provider(app),
+            provider: Subject::parse(&app.owner)
+                .map_or_else(|_| app.owner.clone(), |owner| owner.shown(&app.created_by)),
             kind: app.lifecycle.kind(),
             asset: None,
             package: None,
@@ -227,13 +228,6 @@ fn package_of(asset: &Stored<Asset>) -> Result<&Package> {
     }
     let package = file.inspection.package.as_ref().filter(|package| package.platform.is_some());
     package.ok_or_else(|| Error::new(ErrorKind::Unsupported, "no package was understood in the file"))
-}
-
-/// How people call the app's owner: by the address of a person, by the name of a key.
-fn provider(app: &App) -> String {
-    let (kind, name) = app.owner.split_once(':').unwrap_or(("", app.owner.as_str()));
-    let person = kind == "user" && !app.created_by.email.is_empty();
-    if person { app.created_by.email.clone() } else { name.to_owned() }
 }
 
 fn version_of(package: &Package) -> String {

@@ -190,8 +190,23 @@ impl Depot {
     /// # Errors
     /// As [`Depot::ticketed`].
     pub async fn open_ticket(&self, token: &str, range: ByteRange) -> Result<Download> {
+        self.open_ticketed(token, range, false).await
+    }
+
+    /// The same, once: what was begun may be continued, but not begun again.
+    ///
+    /// # Errors
+    /// As [`Depot::ticketed`]; `Forbidden` for a second beginning.
+    pub async fn open_ticket_once(&self, token: &str, range: ByteRange) -> Result<Download> {
+        self.open_ticketed(token, range, true).await
+    }
+
+    async fn open_ticketed(&self, token: &str, range: ByteRange, once: bool) -> Result<Download> {
         for attempt in 1.. {
             let Ticketed { ticket, release, app, asset } = self.ticketed(token).await?;
+            if once && range.start == 0 && ticket.started_at.is_some() {
+                return Err(Error::new(ErrorKind::Forbidden, "the link was used already"));
+            }
             let download = self.open(asset, range).await?;
             if download.start > 0 && ticket.started_at.is_some() {
                 return Ok(download);

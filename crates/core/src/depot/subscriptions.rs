@@ -1,13 +1,14 @@
 //! What people do with published releases: find, subscribe, rate.
 
 use crate::authorize::{Actor, permission};
-use crate::domain::{Id, Organization, Rating, Release, Review, Stored, Subscription};
+use crate::blobs::ByteRange;
+use crate::domain::{Asset, Id, Organization, Rating, Release, Review, Stored, Subscription};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::State;
-use crate::query::{Field, Op, Page, Query};
+use crate::query::{Clause, Condition, Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, on_app, retry};
+use super::{Depot, Download, on_app, retry};
 
 impl Depot {
     /// The published releases that `query` describes and whose own audience includes the actor. What stores list is
@@ -41,6 +42,32 @@ impl Depot {
         Ok(release)
     }
 
+    /// A picture's bytes: for those who may see it, and for those who see a published release that shows it.
+    ///
+    /// # Errors
+    /// `NotFound` for everyone else.
+    pub async fn open_picture(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+        range: ByteRange,
+    ) -> Result<Download> {
+        let error = match self.open_asset(actor, organization, id, range).await {
+            Err(error) if error.kind() == ErrorKind::Forbidden => error,
+            other => return other,
+        };
+        let shows = |path| Ok::<_, Error>(Condition::new(Field::parse(path)?, Op::Eq(id.into())));
+        let shown = [shows("details.icon")?, shows("details.banner")?, shows("details.screenshots")?];
+        let mut query = Query::of::<Release>(organization).limit(1);
+        query.clauses.push(Clause::any_of(shown));
+        match self.published(actor, query).await {
+            Ok(page) if !page.items.is_empty() => self.open(self.load(organization, id).await?, range).await,
+            Ok(_) => Err(Error::not_found("asset")),
+            Err(_) => Err(error),
+        }
+    }
+
     /// Subscribes the actor to a published release. Doing it twice is one subscription.
     ///
     /// # Errors
@@ -59,8 +86,13 @@ impl Depot {
         }
         self.check_policies(actor, &release).await?;
         let now = self.now();
-        let subscription =
-            Subscription { release: id, app: app.id, subject: actor.subject.clone(), since: now };
+        let subscription = Subscription {
+            release: id,
+            app: app.id,
+            subject: actor.subject.clone(),
+            person: actor.person.clone(),
+            since: now,
+        };
         let stored = Stored::new(organization, subscription, now);
         let mut batch = Batch::new();
         batch.insert(&stored)?;

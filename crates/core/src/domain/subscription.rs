@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{App, Entity, Id, Kind, Release, Timestamp};
-use crate::authorize::Subject;
+use crate::authorize::{Person, Subject};
 use crate::records::Claim;
 
 /// Somebody's wish to have a release, and their leave to.
@@ -14,8 +14,18 @@ pub struct Subscription {
     pub app: Id<App>,
     /// Who.
     pub subject: Subject,
+    /// How to call them.
+    #[serde(default)]
+    pub person: Person,
     /// Since when.
     pub since: Timestamp,
+}
+
+impl Subscription {
+    /// What people call the subscriber: the address of a person, the name of a key.
+    pub fn name(&self) -> String {
+        self.subject.shown(&self.person)
+    }
 }
 
 impl Entity for Subscription {

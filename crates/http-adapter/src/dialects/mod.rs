@@ -3,3 +3,4 @@
 pub mod applivery;
 pub mod emporix;
 pub mod redhat;
+pub mod wso2;

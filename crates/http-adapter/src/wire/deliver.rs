@@ -12,11 +12,11 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_RANGE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::conditional::{Validators, Verdict};
 use super::range::Wanted;
 
 /// How often an asset may be replaced while it is being opened.
@@ -28,7 +28,8 @@ const ATTEMPTS: usize = 3;
 /// request has.
 ///
 /// # Behavior
-/// - 200 or 206 with the bytes, 304 when `If-None-Match` names them, 416 for a range past their end.
+/// - 200 or 206 with the bytes; 304 or, without a body, 412 as the request's conditions say; 416 for a range past
+///   their end.
 /// - `Range` counts only for `GET` and, with `If-Range`, only while the bytes are the named ones.
 /// - `HEAD` gets the headers of 200 and no bytes.
 /// - The entity tag is the digest of the bytes, so it is strong and survives a change of the record.
@@ -58,11 +59,17 @@ where
     };
     for _ in 0..ATTEMPTS {
         let file = asset.file().ok_or_else(|| Error::not_found("file"))?;
-        let tag = tag(file);
-        if unchanged(headers, &tag) {
-            return answer(StatusCode::NOT_MODIFIED, &asset, file, None, Body::empty());
+        let validators = validators(&asset, file);
+        match validators.judge(method, headers) {
+            Verdict::Go => {}
+            Verdict::NotModified => {
+                return answer(StatusCode::NOT_MODIFIED, &asset, file, None, Body::empty());
+            }
+            Verdict::Failed => {
+                return answer(StatusCode::PRECONDITION_FAILED, &asset, file, None, Body::empty());
+            }
         }
-        let wanted = if *method == Method::GET && range_applies(headers, &tag) {
+        let wanted = if *method == Method::GET && range_applies(headers, &validators) {
             Wanted::of(headers, file.length)
         } else {
             Wanted::Whole
@@ -93,7 +100,7 @@ where
 
 fn answer(
     status: StatusCode,
-    asset: &Asset,
+    asset: &Stored<Asset>,
     file: &File,
     span: Option<(u64, u64)>,
     body: Body,
@@ -107,7 +114,7 @@ fn answer(
         Access::Public => "public, no-cache",
     };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(ETAG, HeaderValue::from_str(&tag(file)).map_err(Error::internal)?);
+    validators(asset, file).stamp(headers)?;
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     guard(headers);
     match (status, span) {
@@ -162,19 +169,13 @@ pub(crate) fn disposition(file_name: &str) -> String {
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
 }
 
-fn tag(file: &File) -> String {
-    format!("\"{}\"", file.sha256)
+fn validators(asset: &Stored<Asset>, file: &File) -> Validators {
+    Validators::tagged(&file.sha256, Some(asset.updated_at))
 }
 
-fn unchanged(headers: &HeaderMap, tag: &str) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-    })
-}
-
-/// A date in `If-Range` never applies: no `Last-Modified` is given out.
-fn range_applies(headers: &HeaderMap, tag: &str) -> bool {
-    headers.get(IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes())
+/// A date in `If-Range` never applies: within a second the bytes may change twice.
+fn range_applies(headers: &HeaderMap, validators: &Validators) -> bool {
+    headers.get(IF_RANGE).is_none_or(|value| validators.is(value.as_bytes()))
 }
 
 fn value(text: String) -> Result<HeaderValue> {
@@ -227,7 +228,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(http::header::RANGE, HeaderValue::from_static("bytes=2-7"))]);
         let response = deliver(&Method::GET, &headers, Some(old.clone()), open).await.unwrap();
         assert_eq!(response.headers()[CONTENT_RANGE], "bytes 2-3/4");
-        assert_eq!(response.headers()[ETAG], "\"new\"");
+        assert_eq!(response.headers()[http::header::ETAG], "\"new\"");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/octet-stream");
         let bytes = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
         assert_eq!(&bytes[..], b"cd");
@@ -244,22 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn conditions() {
-        let with = |name, text: &str| HeaderMap::from_iter([(name, text.parse().unwrap())]);
-        for (text, matches) in [
-            ("\"a\"", true),
-            ("W/\"a\"", true),
-            ("\"b\", \"a\"", true),
-            ("*", true),
-            ("\"b\"", false),
-            ("a", false),
-        ] {
-            assert_eq!(unchanged(&with(IF_NONE_MATCH, text), "\"a\""), matches, "{text}");
-        }
-        assert!(range_applies(&HeaderMap::new(), "\"a\""));
-        assert!(range_applies(&with(IF_RANGE, "\"a\""), "\"a\""));
+    fn a_range_applies_to_the_bytes_that_are_named() {
+        let it = Validators::tagged("a", None);
+        let with = |text: &str| HeaderMap::from_iter([(IF_RANGE, text.parse().unwrap())]);
+        assert!(range_applies(&HeaderMap::new(), &it));
+        assert!(range_applies(&with("\"a\""), &it));
         for other in ["\"b\"", "W/\"a\"", "Tue, 15 Nov 1994 12:45:26 GMT"] {
-            assert!(!range_applies(&with(IF_RANGE, other), "\"a\""), "{other}");
+            assert!(!range_applies(&with(other), &it), "{other}");
         }
     }
 }

@@ -4,6 +4,8 @@
 //! Everything here fails with [`appdepot_core::Error`], so that a dialect has one place that turns errors into
 //! its own words.
 
+pub(crate) mod accept;
+pub(crate) mod conditional;
 pub(crate) mod deliver;
 pub(crate) mod detached;
 pub(crate) mod form;
