@@ -2,7 +2,7 @@
 
 use appdepot_core::depot::{NewDocument, NewFile};
 use appdepot_core::domain::{AppKind, Document, DocumentBody, Id, Release, Stored};
-use appdepot_core::query::Query;
+use appdepot_core::query::{Field, Query, Sort};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::http::header::LOCATION;
@@ -124,8 +124,10 @@ impl Call {
 pub(super) async fn list(call: Call) -> Answer {
     let release = call.release().await?;
     let window = call.window()?;
-    let query =
-        Query::of::<Document>(call.organization).skip(window.offset).limit(window.limit.saturating_add(1));
+    let query = Query::of::<Document>(call.organization)
+        .sort(Sort::ascending(Field::parse("name")?))
+        .skip(window.offset)
+        .limit(window.limit + 1);
     let mut page = call.backend.depot.documents(&call.actor, release.id, query).await?;
     let path = format!("/apps/{}/id/{}/docs", words::type_of(release.kind), release.id.to_uuid());
     let links = call.links(window, &mut page, &path);

@@ -158,7 +158,7 @@ impl From<Error> for Fault {
             (ErrorKind::Conflict, Detail::Stale { .. }) => Self::precondition(said),
             (ErrorKind::Conflict, Detail::Taken { space }) => {
                 let what = match *space {
-                    "name" => "an app or document of this name",
+                    "name" => "something of this name",
                     "version" => "this version of the app",
                     "context" => "an app with this context",
                     other => other,

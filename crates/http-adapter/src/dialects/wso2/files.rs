@@ -106,7 +106,7 @@ async fn upload(
         while let Some(part) = form.next().await? {
             match part {
                 Part::File(file) if file.name == "file" => {
-                    if !file.media_type.as_deref().is_some_and(fits) {
+                    if !file.media_type.as_deref().is_none_or(fits) {
                         return Err(Error::invalid("file", "the media type of the file is not accepted"));
                     }
                     new.file_name.clone_from(&file.file_name);

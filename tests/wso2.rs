@@ -1,0 +1,187 @@
+//! The WSO2 dialect with the default policy: every state, every action, every role.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use appdepot::authenticate::{AccessToken, Authenticator};
+use appdepot::authorize::{Actor, Subject};
+use appdepot::authz::CasbinAuthorizer;
+use appdepot::depot::{NewApp, NewRelease};
+use appdepot::domain::{Id, LifecycleName, Organization, Release, Role, Stored};
+use appdepot::error::CredentialFault;
+use appdepot::http::Service;
+use appdepot::inspect::Platform;
+use appdepot::lifecycle::{Lifecycle, State, Verb};
+use appdepot::memory::MemoryRecords;
+use appdepot::{Depot, Error, ErrorKind, Result};
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Who may send which actions, by hand.
+const ROLES: [(&str, &str, &[Verb]); 5] = [
+    ("mia", "org.member", &[]),
+    ("cleo", "wso2.creator", &[Verb::Submit]),
+    ("ravi", "wso2.reviewer", &[Verb::Approve, Verb::Reject]),
+    (
+        "pia",
+        "wso2.publisher",
+        &[
+            Verb::Approve,
+            Verb::Reject,
+            Verb::Revert,
+            Verb::Publish,
+            Verb::Unpublish,
+            Verb::Republish,
+            Verb::Deprecate,
+            Verb::Retire,
+            Verb::Recycle,
+        ],
+    ),
+    ("ada", "org.admin", &Verb::ALL),
+];
+
+#[tokio::test]
+async fn every_action_is_taken_or_refused_as_table_and_roles_say() {
+    let works = Works::new().await;
+    let mut taken = 0;
+    for (name, word, table) in [
+        (LifecycleName::Web, "webapp", Lifecycle::web()),
+        (LifecycleName::Mobile, "mobileapp", Lifecycle::mobile()),
+    ] {
+        for (who, role, may) in ROLES {
+            for state in State::ALL {
+                let mut release = works.release_in(name, state).await;
+                for verb in Verb::ALL {
+                    let (status, body) = works.act(who, word, &release, verb).await;
+                    let what = format!("{word} {role} {} {}: {body}", state.as_str(), verb.as_str());
+                    let to = table.step(state, verb);
+                    let expected = match (may.contains(&verb), &to) {
+                        (false, _) => 403,
+                        (true, Err(_)) => 400,
+                        (true, Ok(_)) => 202,
+                    };
+                    assert_eq!(status, expected, "{what}");
+                    let after = works.depot.release(&works.system, works.acme, release.id).await.unwrap();
+                    match to {
+                        Ok(to) if status == 202 => {
+                            assert_eq!(after.state, to, "{what}");
+                            release = works.release_in(name, state).await;
+                            taken += 1;
+                        }
+                        _ => assert_eq!(after, release, "{what}"),
+                    }
+                    if status == 400 {
+                        let allowed: Vec<_> = table.allowed(state).into_iter().map(action).collect();
+                        let listed = format!("[{}]", allowed.join(", "));
+                        assert!(body["description"].as_str().unwrap().ends_with(&listed), "{what}");
+                    }
+                }
+            }
+        }
+    }
+    // Every edge, once per role that may take it: the admin all, the publisher all but submitting.
+    let edges = Lifecycle::web().rules().len() + Lifecycle::mobile().rules().len();
+    let submitting = 4;
+    let reviewing = 4;
+    assert_eq!(taken, edges + (edges - submitting) + submitting + reviewing);
+}
+
+/// As the wire has it, by hand.
+fn action(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Submit => "Submit for Review",
+        Verb::Approve => "Approve",
+        Verb::Reject => "Reject",
+        Verb::Revert => "Revert",
+        Verb::Publish => "Publish",
+        Verb::Unpublish => "Unpublish",
+        Verb::Republish => "Re-Publish",
+        Verb::Deprecate => "Deprecate",
+        Verb::Retire => "Retire",
+        Verb::Recycle => "Recycle",
+    }
+}
+
+/// The shortest way to a state, in both lifecycles.
+fn way_to(state: State) -> &'static [Verb] {
+    match state {
+        State::Created => &[],
+        State::InReview => &[Verb::Submit],
+        State::Approved => &[Verb::Submit, Verb::Approve],
+        State::Rejected => &[Verb::Submit, Verb::Reject],
+        State::Published => &[Verb::Submit, Verb::Approve, Verb::Publish],
+        State::Unpublished => &[Verb::Submit, Verb::Approve, Verb::Publish, Verb::Unpublish],
+        State::Deprecated => &[Verb::Submit, Verb::Approve, Verb::Publish, Verb::Deprecate],
+        State::Retired => &[Verb::Submit, Verb::Approve, Verb::Publish, Verb::Deprecate, Verb::Retire],
+    }
+}
+
+/// An organization with somebody in each role.
+struct Works {
+    depot: Depot,
+    service: Service,
+    system: Actor,
+    acme: Id<Organization>,
+}
+
+impl Works {
+    async fn new() -> Self {
+        let records = Arc::new(MemoryRecords::new());
+        let system = Actor::system("test");
+        let authorizer = CasbinAuthorizer::new(records.clone());
+        let depot = Depot::builder().records(records).authorizer(Arc::new(authorizer)).build();
+        let acme = depot.create_organization(&system, "acme", "Acme Corp.").await.unwrap().id;
+        for (who, role, _) in ROLES {
+            let role = Role::parse(role).unwrap();
+            depot.grant(&system, acme, Subject::user(who).unwrap(), role, None).await.unwrap();
+        }
+        let service = Service::builder(depot.clone(), Arc::new(Names(acme))).build();
+        Self { depot, service, system, acme }
+    }
+
+    async fn release_in(&self, lifecycle: LifecycleName, state: State) -> Stored<Release> {
+        let name = Id::<()>::generate().to_string();
+        let app = NewApp { name, lifecycle, ..NewApp::default() };
+        let new = NewRelease {
+            platform: Some(Platform::Web),
+            version: Some("1.0".to_owned()),
+            ..NewRelease::default()
+        };
+        let mut release = self.depot.introduce(&self.system, self.acme, app, new).await.unwrap();
+        for verb in way_to(state) {
+            release = self.depot.step(&self.system, self.acme, release.id, *verb, "").await.unwrap();
+        }
+        release
+    }
+
+    async fn act(&self, who: &str, word: &str, release: &Stored<Release>, verb: Verb) -> (u16, Value) {
+        let (id, action) = (release.id.to_uuid(), action(verb).replace(' ', "%20"));
+        let path =
+            format!("/api/appm/publisher/v1.1/apps/{word}/change-lifecycle?appId={id}&action={action}");
+        let request = Request::post(path).header("authorization", format!("Bearer {who}"));
+        let response = self.service.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+}
+
+/// Whoever says a name is that person.
+#[derive(Debug)]
+struct Names(Id<Organization>);
+
+#[async_trait::async_trait]
+impl Authenticator for Names {
+    async fn authenticate(&self, token: &str) -> Result<Actor> {
+        let subject = Subject::user(token).map_err(|_| Error::unauthenticated(CredentialFault::Bad))?;
+        Ok(Actor { home: Some(self.0), ..Actor::new(subject) })
+    }
+
+    async fn grant(&self, _: &str, _: &str, _: Option<BTreeSet<String>>) -> Result<AccessToken> {
+        Err(Error::new(ErrorKind::Unsupported, "no tokens here"))
+    }
+}
