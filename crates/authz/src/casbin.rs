@@ -1,41 +1,45 @@
 //! The authorizer: grants of each organization, indexed; decisions by Casbin.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use appdepot_core::authorize::{Actor, Authorizer, Scope, Target};
-use appdepot_core::domain::{App, Entity, Grant, Id, Organization, Stored};
-use appdepot_core::query::{Field, PAGE_LIMIT, Query, Sort};
-use appdepot_core::records::{Record, RecordStore};
+use appdepot_core::authorize::{
+    Actor, Authorizer, Difference, Explanation, PolicyChange, Scope, Subject, Target,
+};
+use appdepot_core::domain::{App, Id, Organization, PermissionPattern, Role};
+use appdepot_core::query::Query;
+use appdepot_core::records::RecordStore;
 use appdepot_core::{Error, Result};
 use async_trait::async_trait;
+use foldhash::{HashMap, HashMapExt as _};
 use parking_lot::RwLock;
 
+use crate::facts::{self, Facts};
 use crate::model::{Pool, Question};
-use crate::policy::{DEFAULT_POLICY, Permission, Policy, SCOPE_DOMAIN, WORD_LIMIT};
-use crate::snapshot::{Rights, Snapshot, Standing, may_hold_grants};
+use crate::policy::{DEFAULT_POLICY, Permission, Policy};
+use crate::snapshot::{Asker, Domain, SetId, Snapshot, may_hold_grants};
 
-/// How long grants that were read are believed before they are read again, unless set otherwise.
+/// How long a policy is believed before its version is asked for again, unless set otherwise.
 pub const LEASE: Duration = Duration::from_secs(1);
 /// The longest lease.
 pub const LEASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The most organizations whose grants are kept in memory.
 const ORGANIZATION_LIMIT: usize = 16_384;
-/// The most pages of one organization's records that are read, [`PAGE_LIMIT`] records each.
-const PAGES_LIMIT: usize = 1_000;
 
 /// Decides by roles: an actor may do what one of its roles allows and none of them denies.
 ///
-/// Roles come from the grants of the organization, in it as a whole or on one app; what a role allows comes from
-/// one policy, the same in all organizations. A role given in one organization means nothing in another.
+/// Roles come from the grants of the organization to a subject or to a group it is in, for the organization as a
+/// whole or on one app. What a role allows comes from one policy, the same in all organizations, and from the
+/// organization's own rules. A role given in one organization means nothing in another.
 ///
 /// # Behavior
 /// - A change that this process makes is seen by the next decision, once [`Authorizer::changed`] was called.
-/// - A change that another process makes is seen within the lease, [`LEASE`] unless set otherwise: grants read
-///   longer ago are read again first. When that fails, the decision fails with `Unavailable`, and denies.
+/// - A change that another process makes is seen within the lease, [`LEASE`] unless set otherwise: after that the
+///   policy's version is asked for first, and if it grew, everything is read again. When that fails, the decision
+///   fails with `Unavailable`, and denies.
 /// - Subjects other than users and keys have no rights here, whatever grants name them.
 ///
 /// # Examples
@@ -55,7 +59,7 @@ const PAGES_LIMIT: usize = 1_000;
 /// let grant = Grant { subject: Subject::user("ada")?, role: Role::parse("org.viewer")?, app: None };
 /// let mut batch = Batch::new();
 /// batch.changes.push(Change::Insert(Stored::new(organization, grant, Timestamp::now()).to_record(batch.id)?));
-/// records.commit(batch).await?;
+/// records.commit(batch.with_policy_versions(Timestamp::now())?).await?;
 /// authorizer.changed(organization).await;
 ///
 /// let ada = Actor::new(Subject::user("ada")?);
@@ -66,8 +70,9 @@ const PAGES_LIMIT: usize = 1_000;
 /// # }).unwrap();
 /// ```
 pub struct CasbinAuthorizer {
-    records: Arc<dyn RecordStore>,
-    policy: Arc<Policy>,
+    pub(crate) records: Arc<dyn RecordStore>,
+    pub(crate) policy: Arc<Policy>,
+    scopes: Arc<Snapshot>,
     lease: Duration,
     pool: Pool,
     organizations: RwLock<HashMap<Id<Organization>, Arc<Slot>>>,
@@ -83,7 +88,7 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
-    /// Grows with every announced change, so that grants read before one are not kept after it.
+    /// Grows with every announced change, so that what was read before one is not kept after it.
     generation: u64,
     /// The snapshot, and when the reading that confirmed it began.
     held: Option<(Arc<Snapshot>, Instant)>,
@@ -95,9 +100,14 @@ impl CasbinAuthorizer {
     /// An authorizer over the grants in `records`, under [`DEFAULT_POLICY`] and with a lease of [`LEASE`].
     pub fn new(records: Arc<dyn RecordStore>) -> Self {
         // A test reads the default policy; should it be broken after all, nobody may do anything.
-        let policy = Policy::parse(DEFAULT_POLICY).unwrap_or_else(|_| Policy::empty());
-        let (pool, organizations) = (Pool::default(), RwLock::default());
-        Self { records, policy: Arc::new(policy), lease: LEASE, pool, organizations }
+        Self::over(records, Policy::parse(DEFAULT_POLICY).unwrap_or_else(|_| Policy::empty()), LEASE)
+    }
+
+    fn over(records: Arc<dyn RecordStore>, policy: Policy, lease: Duration) -> Self {
+        let policy = Arc::new(policy);
+        let scopes = Arc::new(Snapshot::of_scopes(&policy));
+        let (pool, organizations) = (Pool::default(), RwLock::new(HashMap::new()));
+        Self { records, policy, scopes, lease, pool, organizations }
     }
 
     /// The same under another policy, in place of [`DEFAULT_POLICY`].
@@ -122,13 +132,12 @@ impl CasbinAuthorizer {
     /// CasbinAuthorizer::new(Arc::new(MemoryRecords::new())).with_policy(&more)?;
     /// # Ok::<(), appdepot_core::Error>(())
     /// ```
-    pub fn with_policy(mut self, text: &str) -> Result<Self> {
-        self.policy = Arc::new(Policy::parse(text)?);
-        self.organizations = RwLock::default();
-        Ok(self)
+    pub fn with_policy(self, text: &str) -> Result<Self> {
+        Ok(Self::over(self.records, Policy::parse(text)?, self.lease))
     }
 
-    /// The same with another lease, at most [`LEASE_LIMIT`]. Zero reads the grants for every decision.
+    /// The same with another lease, at most [`LEASE_LIMIT`]. Zero asks for the version before
+    /// every decision.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease.min(LEASE_LIMIT);
@@ -140,20 +149,39 @@ impl CasbinAuthorizer {
         self.policy.scopes()
     }
 
-    /// Everyone's standing in `organization`, no older than the lease; for subjects that can have any.
-    async fn snapshot_for(&self, actor: &Actor, organization: Id<Organization>) -> Result<Arc<Snapshot>> {
+    /// What `decide` makes of the actor's standing in `organization`, no older than the lease.
+    async fn with_snapshot<T>(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        decide: impl Fn(&Arc<Snapshot>, &Asker<'_>) -> Result<T>,
+    ) -> Result<T> {
         if !may_hold_grants(&actor.subject) {
-            return Err(Error::not_found("organization"));
+            return Err(nowhere());
         }
+        let decide = |snapshot: &Arc<Snapshot>| decide(snapshot, &snapshot.asker(actor).ok_or_else(nowhere)?);
+        // Mostly nothing has to be read, and nothing is copied either.
+        {
+            let organizations = self.organizations.read();
+            if let Some(slot) = organizations.get(&organization) {
+                let state = slot.state.read();
+                if let Some(snapshot) = state.fresh(self.lease) {
+                    return decide(snapshot);
+                }
+            }
+        }
+        // Boxed, so that the usual way does not carry the size of this one.
+        decide(&Box::pin(self.snapshot(organization)).await?)
+    }
+
+    /// Everyone's standing in `organization`, no older than the lease.
+    pub(crate) async fn snapshot(&self, organization: Id<Organization>) -> Result<Arc<Snapshot>> {
         let slot = self.slot(organization);
-        if let Some(snapshot) = slot.fresh(self.lease) {
-            return Ok(snapshot);
-        }
         let asked = Instant::now();
         let _reading = slot.reading.lock().await;
         // Whoever read meanwhile kept its snapshot only if no change was announced since it began.
-        if let Some(snapshot) = slot.fresh(self.lease) {
-            return Ok(snapshot);
+        if let Some(snapshot) = slot.state.read().fresh(self.lease) {
+            return Ok(snapshot.clone());
         }
         if slot.state.read().failed.is_some_and(|failed| failed > asked) {
             return Err(Error::unavailable("grants could not be read just now"));
@@ -163,22 +191,34 @@ impl CasbinAuthorizer {
             (state.generation, state.held.as_ref().map(|(snapshot, _)| snapshot.clone()))
         };
         let began = Instant::now();
-        let grants = match self.read::<Grant>(organization).await {
-            Ok(grants) => grants,
+        let snapshot = match self.read(organization, held).await {
+            Ok(snapshot) => snapshot,
             Err(error) => {
                 slot.state.write().failed = Some(Instant::now());
                 return Err(error);
             }
-        };
-        let snapshot = match held {
-            Some(held) if held.is_made_from(&grants) => held,
-            _ => Arc::new(Snapshot::new(organization, grants, &self.policy)),
         };
         let mut state = slot.state.write();
         if state.generation == generation {
             state.held = Some((snapshot.clone(), began));
         }
         Ok(snapshot)
+    }
+
+    /// What is written now; `held`, if nothing was changed since.
+    async fn read(
+        &self,
+        organization: Id<Organization>,
+        held: Option<Arc<Snapshot>>,
+    ) -> Result<Arc<Snapshot>> {
+        let version = facts::version(&*self.records, organization).await?;
+        match held {
+            Some(held) if held.version() == version => Ok(held),
+            _ => {
+                let facts = Facts::read(&*self.records, organization, version, None).await?;
+                Ok(Arc::new(Snapshot::new(&self.policy, &facts)))
+            }
+        }
     }
 
     fn slot(&self, organization: Id<Organization>) -> Arc<Slot> {
@@ -188,7 +228,9 @@ impl CasbinAuthorizer {
         let mut slots = self.organizations.write();
         if slots.len() >= ORGANIZATION_LIMIT {
             // One that a decision holds must stay: it tells that decision of changes.
-            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.fresh(self.lease).is_some());
+            slots.retain(|_, slot| {
+                Arc::strong_count(slot) > 1 || slot.state.read().fresh(self.lease).is_some()
+            });
             if slots.len() >= ORGANIZATION_LIMIT {
                 slots.retain(|_, slot| Arc::strong_count(slot) > 1);
             }
@@ -196,48 +238,50 @@ impl CasbinAuthorizer {
         slots.entry(organization).or_default().clone()
     }
 
-    /// All of an organization's records of one kind, by id.
-    async fn read<T: Entity>(&self, organization: Id<Organization>) -> Result<Vec<Stored<T>>> {
-        let first = Query::of::<T>(organization).sort(Sort::ascending(Field::Id)).limit(PAGE_LIMIT);
-        let mut query = first.clone();
-        let mut all = Vec::new();
-        for _ in 0..PAGES_LIMIT {
-            let page = self.records.list(&query).await.map_err(Error::unavailable)?;
-            for record in page.items {
-                all.push(read_checked(record, organization)?);
-            }
-            match page.next {
-                None => return Ok(all),
-                Some(next) => query = first.clone().after(next),
-            }
-        }
-        Err(Error::internal("more records than can be decided upon"))
-    }
-
-    /// Whether a catalogued permission is within the rights that `standing` has on `app`.
-    async fn permits(
+    /// Whether a catalogued permission is within the rights that the asker has on the target.
+    pub(crate) fn permits(
         &self,
-        actor: &Actor,
-        standing: &Standing,
+        snapshot: &Arc<Snapshot>,
+        asker: &Asker<'_>,
         permission: &Permission,
-        organization: Id<Organization>,
-        app: Option<Id<App>>,
+        target: &Target,
     ) -> Result<bool> {
-        let (rights, domain) = standing.on(organization, app);
-        match rights.known(permission.place) {
-            Some(known) => Ok(known),
-            None => self.ask(actor.subject.as_str(), rights, permission, &domain.text()).await,
+        let subject = asker.subject;
+        let mut sets = asker.on(target.app);
+        let Some((set, mut on)) = sets.next() else { return Ok(false) };
+        let mut more: Vec<u32> = Vec::new();
+        for (other, app) in sets {
+            more.extend(snapshot.names(other));
+            on = on.or(app);
         }
+        let (held_in, domain) = (snapshot.held_in(on), Domain::new(target.organization, on));
+        if more.is_empty() {
+            return self.ask(
+                set,
+                Question { snapshot, subject, names: snapshot.names(set), held_in, permission, domain },
+            );
+        }
+        // What a credential says about groups is different each time, so nothing is remembered.
+        more.extend(snapshot.names(set));
+        more.sort_unstable();
+        more.dedup();
+        self.pool.ask(&Question { snapshot, subject, names: &more, held_in, permission, domain })
     }
 
     /// Whether the credential was not narrowed, or one of its scopes permits as well.
-    async fn within_scopes(&self, actor: &Actor, permission: &Permission) -> Result<bool> {
+    pub(crate) fn within_scopes(&self, actor: &Actor, permission: &Permission) -> Result<bool> {
         let Some(scopes) = &actor.scopes else { return Ok(true) };
+        let (snapshot, domain) = (&self.scopes, Domain::Scopes);
         for scope in scopes {
-            let Some(rights) = self.policy.scope(scope) else { continue };
-            let permits = match rights.known(permission.place) {
+            let Some(standing) = snapshot.standing(scope) else { continue };
+            let (set, _) = standing.on(None);
+            let permits = match snapshot.known(set, permission.place) {
                 Some(known) => known,
-                None => self.ask(&format!("scope:{scope}"), rights, permission, SCOPE_DOMAIN).await?,
+                None => {
+                    let (subject, names) = (&format!("scope:{scope}"), snapshot.names(set));
+                    let held_in = snapshot.held_in(None);
+                    self.ask(set, Question { snapshot, subject, names, held_in, permission, domain })?
+                }
             };
             if permits {
                 return Ok(true);
@@ -246,62 +290,106 @@ impl CasbinAuthorizer {
         Ok(false)
     }
 
-    async fn ask(
-        &self,
-        subject: &str,
-        rights: &Rights,
-        permission: &Permission,
-        domain: &str,
-    ) -> Result<bool> {
-        let held_in = &rights.domain;
-        let question = Question { subject, names: &rights.names, held_in, permission, domain };
-        let answer = self.pool.ask(&self.policy, &question).await?;
-        rights.learn(permission.place, answer);
+    /// What was found out about a set before, or is now.
+    fn ask(&self, set: SetId, question: Question<'_>) -> Result<bool> {
+        let (snapshot, place) = (question.snapshot, question.permission.place);
+        if let Some(known) = snapshot.known(set, place) {
+            return Ok(known);
+        }
+        let answer = self.pool.ask(&question)?;
+        snapshot.learn(set, place, answer);
         Ok(answer)
     }
+
+    /// On which apps the actor may, as far as that can be told without knowing which apps there are.
+    fn reach(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        asker: &Asker<'_>,
+        actor: &Actor,
+        permission: &str,
+        organization: Id<Organization>,
+    ) -> Result<Reach> {
+        let none = Reach::Only(BTreeSet::new());
+        let Some(permission) = self.policy.permission(permission) else { return Ok(none) };
+        if !self.within_scopes(actor, permission)? {
+            return Ok(none);
+        }
+        let permits = |target| self.permits(snapshot, asker, permission, &target);
+        let (mut permitted, mut denied) = (BTreeSet::new(), BTreeSet::new());
+        for app in asker.apps() {
+            let set = if permits(Target::app(organization, app))? { &mut permitted } else { &mut denied };
+            set.insert(app);
+        }
+        let everywhere = permits(Target::organization(organization))?;
+        Ok(if everywhere { Reach::AllBut(denied) } else { Reach::Only(permitted) })
+    }
+}
+
+/// The apps on which something is permitted.
+enum Reach {
+    AllBut(BTreeSet<Id<App>>),
+    Only(BTreeSet<Id<App>>),
 }
 
 #[async_trait]
 impl Authorizer for CasbinAuthorizer {
     async fn authorize(&self, actor: &Actor, permission: &str, target: &Target) -> Result<()> {
-        let snapshot = self.snapshot_for(actor, target.organization).await?;
-        let standing = snapshot.standing(&actor.subject).ok_or_else(|| Error::not_found("organization"))?;
-        let Some(permission) = self.policy.permission(permission) else {
-            tracing::debug!(length = permission.len(), "denied an unknown permission");
-            let shown = if permission.len() > WORD_LIMIT { "unknown" } else { permission };
-            return Err(Error::forbidden(shown.to_owned()));
-        };
-        if self.permits(actor, standing, permission, target.organization, target.app).await?
-            && self.within_scopes(actor, permission).await?
-        {
-            return Ok(());
-        }
-        Err(Error::forbidden(permission.text.to_string()))
+        self.with_snapshot(actor, target.organization, |snapshot, asker| {
+            let Some(permission) = self.policy.permission(permission) else {
+                tracing::debug!(length = permission.len(), "denied an unknown permission");
+                let shown = if permission.len() > PermissionPattern::LIMIT { "unknown" } else { permission };
+                return Err(Error::forbidden(shown.to_owned()));
+            };
+            if self.permits(snapshot, asker, permission, target)? && self.within_scopes(actor, permission)? {
+                return Ok(());
+            }
+            Err(Error::forbidden(permission.text.to_string()))
+        })
+        .await
     }
 
     async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
-        let snapshot = self.snapshot_for(actor, organization).await?;
-        let standing = snapshot.standing(&actor.subject).ok_or_else(|| Error::not_found("organization"))?;
-        let Some(permission) = self.policy.permission(permission) else {
-            return Ok(Scope::Apps(BTreeSet::new()));
-        };
-        if !self.within_scopes(actor, permission).await? {
-            return Ok(Scope::Apps(BTreeSet::new()));
+        let reach = self.with_snapshot(actor, organization, |snapshot, asker| {
+            self.reach(snapshot, asker, actor, permission, organization)
+        });
+        match reach.await? {
+            Reach::Only(apps) => Ok(Scope::Apps(apps)),
+            Reach::AllBut(denied) if denied.is_empty() => Ok(Scope::All),
+            // Only a policy with deny rows gets here, and pays for naming the others.
+            Reach::AllBut(denied) => {
+                let apps = facts::all::<App>(&*self.records, Query::of::<App>(organization)).await?;
+                let apps = apps.into_iter().map(|app| app.id);
+                Ok(Scope::Apps(apps.filter(|app| !denied.contains(app)).collect()))
+            }
         }
-        let (mut permitted, mut denied) = (BTreeSet::new(), BTreeSet::new());
-        for app in standing.apps() {
-            let permits = self.permits(actor, standing, permission, organization, Some(app)).await?;
-            if permits { &mut permitted } else { &mut denied }.insert(app);
-        }
-        if !self.permits(actor, standing, permission, organization, None).await? {
-            return Ok(Scope::Apps(permitted));
-        }
-        if denied.is_empty() {
-            return Ok(Scope::All);
-        }
-        // Permitted on all apps but some. Only a policy with deny rows gets here, and pays for naming the others.
-        let apps = self.read::<App>(organization).await?.into_iter().map(|app| app.id);
-        Ok(Scope::Apps(apps.filter(|app| !denied.contains(app)).collect()))
+    }
+
+    async fn outranks(&self, actor: &Actor, role: &Role, target: &Target) -> Result<bool> {
+        let matters = self.matters_of(role, target.organization).await?;
+        self.with_snapshot(actor, target.organization, |snapshot, asker| {
+            for permission in &matters {
+                if !self.permits(snapshot, asker, permission, target)?
+                    || !self.within_scopes(actor, permission)?
+                {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn explain(&self, actor: &Actor, permission: &str, target: &Target) -> Result<Explanation> {
+        self.why(actor, permission, target).await
+    }
+
+    async fn who_can(&self, permission: &str, target: &Target) -> Result<BTreeSet<Subject>> {
+        self.whoever_can(permission, target).await
+    }
+
+    async fn what_if(&self, organization: Id<Organization>, change: &PolicyChange) -> Result<Difference> {
+        self.difference(organization, change).await
     }
 
     async fn changed(&self, organization: Id<Organization>) {
@@ -321,20 +409,14 @@ impl fmt::Debug for CasbinAuthorizer {
     }
 }
 
-impl Slot {
+impl State {
     /// The snapshot, when it was confirmed within the lease.
-    fn fresh(&self, lease: Duration) -> Option<Arc<Snapshot>> {
-        let state = self.state.read();
-        let (snapshot, confirmed) = state.held.as_ref()?;
-        (confirmed.elapsed() < lease).then(|| snapshot.clone())
+    fn fresh(&self, lease: Duration) -> Option<&Arc<Snapshot>> {
+        let (snapshot, confirmed) = self.held.as_ref()?;
+        (confirmed.elapsed() < lease).then_some(snapshot)
     }
 }
 
-/// A store that answers with another organization's record must not decide anything here. One record that cannot
-/// be read fails the whole reading: it may be the one that denies.
-fn read_checked<T: Entity>(record: Record, organization: Id<Organization>) -> Result<Stored<T>> {
-    if record.organization != organization || record.kind != T::KIND {
-        return Err(Error::internal("the record store answered with a record that was not asked for"));
-    }
-    Stored::from_record(record)
+fn nowhere() -> Error {
+    Error::not_found("organization")
 }

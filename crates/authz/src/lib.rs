@@ -9,12 +9,15 @@
 //! Whatever is not allowed is denied, and so is whatever could not be decided.
 
 mod casbin;
+mod explain;
+mod facts;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod keys;
 mod model;
 mod passwords;
 mod policy;
+mod roles;
 mod snapshot;
 
 pub use self::casbin::{CasbinAuthorizer, LEASE, LEASE_LIMIT};

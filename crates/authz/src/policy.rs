@@ -1,12 +1,13 @@
 //! The policy: which role or scope may do what, in every organization alike.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use appdepot_core::authorize::permission;
+use appdepot_core::domain::{Effect, PermissionPattern};
 use appdepot_core::{Error, Result};
+use foldhash::{HashMap, HashMapExt as _};
 
-use crate::snapshot::Rights;
+use crate::roles::Inclusions;
 
 /// The roles and scopes that come with this crate, in the form [`CasbinAuthorizer::with_policy`] reads.
 ///
@@ -17,39 +18,56 @@ pub const DEFAULT_POLICY: &str = include_str!("default_policy.csv");
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// The most roles and scopes together. Bounds the depth of inheritance as well.
 const NAME_LIMIT: usize = 1_024;
-/// The longest role, scope or permission, in bytes, its prefix included.
-pub(crate) const WORD_LIMIT: usize = 128;
-/// The most segments of a permission.
-const SEGMENT_LIMIT: usize = 8;
-/// The domain in which scopes are decided; no organization's, for those are hexadecimal.
-pub(crate) const SCOPE_DOMAIN: &str = "scope";
+/// The longest role or scope, in bytes, its prefix included.
+const WORD_LIMIT: usize = 128;
 
 /// A checked policy. Never changes; another one is another value.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    rows: Vec<Row>,
-    names: HashMap<Box<str>, u32>,
-    /// By interned name: the names it includes, itself among them, sorted.
-    included: Vec<Arc<[u32]>>,
-    /// Every permission that can be asked for, with the rows whose pattern covers it, in policy order.
+    names: Names,
+    links: Vec<(u32, u32)>,
+    inclusions: Inclusions,
+    table: Table,
+    /// Every pattern that covers something that can be asked for.
+    patterns: HashMap<PermissionPattern, u32>,
+    pattern_texts: Vec<PermissionPattern>,
+    /// Every permission that can be asked for.
     catalogue: HashMap<Box<str>, Permission>,
-    scopes: HashMap<Box<str>, Rights>,
 }
 
-/// One line of the policy.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) name: Box<str>,
-    pub(crate) pattern: Box<str>,
-    pub(crate) effect: &'static str,
-}
-
-/// A catalogued permission: its place in memos, and the only rows that can matter for it.
+/// A permission that can be asked for: its place in memos, and the patterns that cover it.
 #[derive(Debug)]
 pub(crate) struct Permission {
     pub(crate) text: Box<str>,
     pub(crate) place: usize,
-    pub(crate) rows: Box<[u32]>,
+    patterns: Box<[u32]>,
+}
+
+/// One rule, in interned names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) name: u32,
+    pub(crate) pattern: u16,
+    pub(crate) effect: Effect,
+}
+
+/// Rules by pattern.
+#[derive(Debug, Default)]
+pub(crate) struct Table(Box<[Row]>);
+
+impl Table {
+    pub(crate) fn new(mut rows: Vec<Row>) -> Self {
+        rows.sort_by_key(|row| row.pattern);
+        Self(rows.into())
+    }
+
+    /// Those whose pattern covers a permission, and no others: no other can have an effect under the model.
+    pub(crate) fn covering(&self, permission: &Permission) -> impl Iterator<Item = &Row> {
+        permission.patterns.iter().flat_map(|&pattern| {
+            let from = self.0.partition_point(|row| u32::from(row.pattern) < pattern);
+            self.0.iter().skip(from).take_while(move |row| u32::from(row.pattern) == pattern)
+        })
+    }
 }
 
 impl Policy {
@@ -72,14 +90,13 @@ impl Policy {
             match *fields.as_slice() {
                 ["p", name, pattern, effect] => {
                     check_name(name).map_err(fail)?;
-                    check_pattern(pattern).map_err(fail)?;
+                    let pattern = PermissionPattern::parse(pattern).map_err(|error| fail(&reason(&error)))?;
                     let effect = match effect {
-                        "allow" => "allow",
-                        "deny" => "deny",
+                        "allow" => Effect::Allow,
+                        "deny" => Effect::Deny,
                         _ => return Err(fail("the effect is neither allow nor deny")),
                     };
-                    names.intern(name);
-                    rows.push(Row { name: name.into(), pattern: pattern.into(), effect });
+                    rows.push((names.intern(name), pattern, effect));
                 }
                 ["g", name, included] => {
                     check_name(name).map_err(fail)?;
@@ -95,40 +112,76 @@ impl Policy {
         if rows.is_empty() {
             return Err(Error::invalid("policy", "without rows nobody may do anything"));
         }
-        if names.0.len() > NAME_LIMIT {
+        if names.texts.len() > NAME_LIMIT {
             return Err(Error::invalid("policy", format!("more than {NAME_LIMIT} roles and scopes")));
         }
-        let included = include(names.0.len(), &links)?;
-        Ok(Self::index(rows, names.0, included))
+        let inclusions = Inclusions::new(links.iter().copied());
+        if inclusions.has_loop() {
+            return Err(Error::invalid("policy", "a role includes itself"));
+        }
+        Self::index(rows, names, links, inclusions)
     }
 
     /// A policy under which nobody may do anything.
     pub(crate) fn empty() -> Self {
-        Self::index(Vec::new(), HashMap::new(), Vec::new())
+        Self {
+            names: Names::default(),
+            links: Vec::new(),
+            inclusions: Inclusions::default(),
+            table: Table::default(),
+            patterns: HashMap::new(),
+            pattern_texts: Vec::new(),
+            catalogue: HashMap::new(),
+        }
     }
 
-    fn index(rows: Vec<Row>, names: HashMap<Box<str>, u32>, included: Vec<Arc<[u32]>>) -> Self {
-        let exact = rows.iter().map(|row| &*row.pattern).filter(|pattern| !pattern.ends_with('*'));
+    fn index(
+        rows: Vec<(u32, PermissionPattern, Effect)>,
+        names: Names,
+        links: Vec<(u32, u32)>,
+        inclusions: Inclusions,
+    ) -> Result<Self> {
+        let exact = rows.iter().map(|(_, pattern, _)| pattern.as_str()).filter(|text| !text.ends_with('*'));
         let known: BTreeSet<&str> = permission::ALL.iter().copied().chain(exact).collect();
-        let size = known.len();
+        // Each permission, each run of its leading segments, and everything.
+        let mut covering: BTreeMap<PermissionPattern, u32> = BTreeMap::new();
+        for text in &known {
+            let prefixes = text.match_indices('.').map(|(at, _)| format!("{}.*", text.split_at(at).0));
+            for pattern in prefixes.chain([(*text).to_owned(), "*".to_owned()]) {
+                covering.insert(PermissionPattern::parse(&pattern)?, 0);
+            }
+        }
+        for (at, place) in (0u32..).zip(covering.values_mut()) {
+            *place = at;
+        }
+        if covering.len() > usize::from(u16::MAX) {
+            return Err(Error::invalid("policy", "too many permissions"));
+        }
         let catalogue = known.into_iter().enumerate().map(|(place, text)| {
-            let rows = (0u32..).zip(&rows).filter(|(_, row)| covers(&row.pattern, text));
-            let rows = rows.map(|(at, _)| at).collect();
-            (Box::from(text), Permission { text: text.into(), place, rows })
+            let patterns =
+                covering.iter().filter(|(pattern, _)| pattern.covers(text)).map(|(_, &at)| at).collect();
+            (Box::from(text), Permission { text: text.into(), place, patterns })
         });
         let catalogue = catalogue.collect();
-        let scopes = names.iter().filter_map(|(name, &at)| {
-            let scope = name.strip_prefix("scope:")?;
-            let rights = Rights::new(SCOPE_DOMAIN, included.get(at as usize)?.clone(), size);
-            Some((Box::from(scope), rights))
+        // A pattern that covers nothing has no effect.
+        let rows = rows.iter().filter_map(|(name, pattern, effect)| {
+            let pattern = u16::try_from(*covering.get(pattern)?).ok()?;
+            Some(Row { name: *name, pattern, effect: *effect })
         });
-        let scopes = scopes.collect();
-        Self { rows, names, included, catalogue, scopes }
+        let table = Table::new(rows.collect());
+        let pattern_texts = covering.keys().cloned().collect();
+        let patterns = covering.into_iter().collect();
+        Ok(Self { names, links, inclusions, table, patterns, pattern_texts, catalogue })
     }
 
     /// A permission that can be asked for.
     pub(crate) fn permission(&self, text: &str) -> Option<&Permission> {
-        if text.len() > WORD_LIMIT { None } else { self.catalogue.get(text) }
+        if text.len() > PermissionPattern::LIMIT { None } else { self.catalogue.get(text) }
+    }
+
+    /// Every permission that can be asked for.
+    pub(crate) fn permissions(&self) -> impl Iterator<Item = &Permission> {
+        self.catalogue.values()
     }
 
     /// How many permissions can be asked for.
@@ -136,78 +189,77 @@ impl Policy {
         self.catalogue.len()
     }
 
-    /// The rows that can matter for a permission.
-    pub(crate) fn rows(&self, permission: &Permission) -> impl Iterator<Item = &Row> {
-        permission.rows.iter().filter_map(|&at| self.rows.get(at as usize))
+    /// The rules.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The interned form of a pattern, if it covers anything that can be asked for.
+    pub(crate) fn pattern(&self, pattern: &PermissionPattern) -> Option<u16> {
+        self.patterns.get(pattern).and_then(|&at| u16::try_from(at).ok())
+    }
+
+    /// The pattern of an interned form.
+    pub(crate) fn pattern_text(&self, pattern: u16) -> Option<&PermissionPattern> {
+        self.pattern_texts.get(usize::from(pattern))
     }
 
     /// The interned form of a role or scope, prefix included.
     pub(crate) fn name(&self, text: &str) -> Option<u32> {
-        self.names.get(text).copied()
+        self.names.ids.get(text).copied()
     }
 
-    /// What an interned name includes, itself among it.
-    pub(crate) fn included(&self, name: u32) -> Option<&Arc<[u32]>> {
-        self.included.get(name as usize)
+    /// The role or scope of an interned form.
+    pub(crate) fn name_text(&self, name: u32) -> Option<&str> {
+        self.names.texts.get(name as usize).map(|text| &**text)
     }
 
-    /// What a scope permits.
-    pub(crate) fn scope(&self, name: &str) -> Option<&Rights> {
-        self.scopes.get(name)
+    /// How many roles and scopes there are; their interned forms are below.
+    pub(crate) fn names(&self) -> usize {
+        self.names.texts.len()
+    }
+
+    /// Which includes which.
+    pub(crate) fn inclusions(&self) -> &Inclusions {
+        &self.inclusions
+    }
+
+    /// What [`inclusions`](Self::inclusions) was made from.
+    pub(crate) fn links(&self) -> &[(u32, u32)] {
+        &self.links
     }
 
     /// The names of all scopes, without prefix.
     pub(crate) fn scopes(&self) -> BTreeSet<String> {
-        self.scopes.keys().map(|name| String::from(&**name)).collect()
+        self.names.texts.iter().filter_map(|name| name.strip_prefix("scope:")).map(str::to_owned).collect()
     }
 }
 
-#[derive(Default)]
-struct Names(HashMap<Box<str>, u32>);
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashMap<Box<str>, u32>,
+    texts: Vec<Box<str>>,
+}
 
 impl Names {
     fn intern(&mut self, name: &str) -> u32 {
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        *self.0.entry(name.into()).or_insert(next)
+        if let Some(&id) = self.ids.get(name) {
+            return id;
+        }
+        let id = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.ids.insert(name.into(), id);
+        self.texts.push(name.into());
+        id
     }
 }
 
-/// What each name includes, at any depth. A loop is refused: whoever wrote one meant something else.
-fn include(count: usize, links: &[(u32, u32)]) -> Result<Vec<Arc<[u32]>>> {
-    let mut direct: Vec<Vec<u32>> = vec![Vec::new(); count];
-    for &(name, included) in links {
-        if let Some(list) = direct.get_mut(name as usize) {
-            list.push(included);
+/// What was said about the one field.
+fn reason(error: &Error) -> String {
+    match error.detail() {
+        appdepot_core::error::Detail::Fields(fields) => {
+            fields.first().map(|field| field.message.to_string()).unwrap_or_default()
         }
-    }
-    let mut all = Vec::with_capacity(count);
-    for name in (0u32..).take(count) {
-        let mut seen = BTreeSet::from([name]);
-        let mut open = vec![name];
-        while let Some(at) = open.pop() {
-            for &included in direct.get(at as usize).into_iter().flatten() {
-                if included == name {
-                    return Err(Error::invalid("policy", "a role includes itself"));
-                }
-                if seen.insert(included) {
-                    open.push(included);
-                }
-            }
-        }
-        all.push(seen.into_iter().collect());
-    }
-    Ok(all)
-}
-
-/// Whether a pattern covers a permission: the same text, or whole leading segments and `.*`, or `*`.
-pub(crate) fn covers(pattern: &str, permission: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        None => pattern == permission,
-        Some("") => !permission.is_empty(),
-        // The dot stays on the prefix, so that only whole segments match; something must follow it.
-        Some(prefix) => {
-            prefix.ends_with('.') && permission.len() > prefix.len() && permission.starts_with(prefix)
-        }
+        _ => error.message().to_owned(),
     }
 }
 
@@ -220,21 +272,6 @@ fn check_name(name: &str) -> std::result::Result<(), &'static str> {
     };
     if !good || name.len() > WORD_LIMIT {
         return Err("a name is `role:` or `scope:` and lower-case letters, digits, '.', '-' or '_'");
-    }
-    Ok(())
-}
-
-fn check_pattern(pattern: &str) -> std::result::Result<(), &'static str> {
-    let segments = match pattern {
-        "*" => return Ok(()),
-        other => other.strip_suffix(".*").unwrap_or(other),
-    };
-    let inner = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    let good = segments.split('.').all(|segment| !segment.is_empty() && segment.bytes().all(inner));
-    if !good || pattern.len() > WORD_LIMIT || segments.split('.').count() > SEGMENT_LIMIT {
-        return Err(
-            "a pattern is segments of letters, digits, '-' or '_' joined by '.', ending in '*' or not",
-        );
     }
     Ok(())
 }
@@ -269,29 +306,9 @@ mod tests {
     #[test]
     fn every_default_row_covers_something_the_core_asks_for() {
         let policy = Policy::parse(DEFAULT_POLICY).unwrap();
-        for row in &policy.rows {
-            assert!(permission::ALL.iter().any(|known| covers(&row.pattern, known)), "{row:?}");
-        }
+        let rows = DEFAULT_POLICY.lines().filter(|line| line.starts_with("p,")).count();
+        assert_eq!(policy.table().0.len(), rows);
         assert_eq!(policy.size(), permission::ALL.len());
-    }
-
-    #[test]
-    fn patterns_match_whole_segments_only() {
-        for (pattern, permission, expected) in [
-            ("mdm.global.asset.get", "mdm.global.asset.get", true),
-            ("mdm.global.asset.get", "mdm.global.asset.gets", false),
-            ("mdm.*", "mdm.global.asset.get", true),
-            ("mdm.*", "mdmXevil", false),
-            ("mdm.*", "mdm", false),
-            ("mdm.*", "mdm.", false),
-            ("mdm.global.asset.*", "mdm.global.assets.get", false),
-            ("*", "mdm", true),
-            ("*", "", false),
-            ("mdm*", "mdm.global", false),
-            ("mdm.é*", "mdm.é", false),
-        ] {
-            assert_eq!(covers(pattern, permission), expected, "{pattern} {permission}");
-        }
     }
 
     #[test]
@@ -337,7 +354,7 @@ mod tests {
         };
         let policy = Policy::parse(&chain(1_000)).unwrap();
         let first = policy.name("role:r0").unwrap();
-        assert_eq!(policy.included(first).unwrap().len(), 1_000);
+        assert_eq!(policy.inclusions().included(first).len(), 1_000);
         assert!(refused(&chain(10_000)).contains("more than 1024"));
         assert!(refused("p, role:a, mdm.x, allow\ng, role:a, role:b\ng, role:b, role:a").contains("itself"));
         assert!(refused("p, role:a, mdm.x, allow\ng, role:a, role:a").contains("itself"));

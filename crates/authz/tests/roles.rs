@@ -91,8 +91,10 @@ const ADMIN_MORE: &[&str] = &[
     "mad.store.authPolicy.remove",
     "base.organization.management.update",
     "base.organization.event.list",
+    "base.policy.rule.list",
 ];
-const ORGANIZATION_CREATE: &[&str] = &["base.organization.management.create"];
+const OWNER_MORE: &[&str] =
+    &["base.organization.management.create", "base.policy.rule.put", "base.policy.rule.remove"];
 
 /// Role, and all it allows.
 fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
@@ -114,7 +116,7 @@ fn roles() -> Vec<(&'static str, Vec<&'static [&'static str]>)> {
         POLICIES_AND_OWNERS,
     ];
     let mut owner = admin.clone();
-    owner.push(ORGANIZATION_CREATE);
+    owner.push(OWNER_MORE);
     let creator: &[&str] = &[
         "mdm.global.asset.create",
         "mdm.global.asset.update",
@@ -210,6 +212,7 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
                 "base.organization.management.get",
                 "base.organization.management.update",
                 "base.organization.event.list",
+                "base.policy.rule.list",
                 "base.people.group.create",
                 "base.people.group.list",
                 "base.people.group.update",

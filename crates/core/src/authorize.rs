@@ -1,13 +1,17 @@
 //! Who acts, and the authorization port.
 
+mod explain;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{App, AuthPolicy, Group, Id, Organization, User};
-use crate::error::{Error, Result};
+use crate::domain::{App, AuthPolicy, Group, Id, Organization, Role, User};
+use crate::error::{Error, ErrorKind, Result};
+
+pub use self::explain::{Chain, Decision, Difference, Explanation, PolicyChange, Right};
 
 /// Decides.
 #[async_trait]
@@ -26,14 +30,60 @@ pub trait Authorizer: fmt::Debug + Send + Sync + 'static {
     /// are never filtered after they were cut.
     async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope>;
 
-    /// Grants of `organization` changed: the next decision must see them.
+    /// Grants, groups or rules of `organization` changed: the next decision must see them.
     async fn changed(&self, organization: Id<Organization>) {
         let _ = organization;
     }
+
+    /// Whether `actor` may do on `target` everything that `role` allows or denies, and so may give it to others and
+    /// take it from them.
+    ///
+    /// # Behavior
+    /// - No, unless the authorizer knows what the role is about.
+    async fn outranks(&self, actor: &Actor, role: &Role, target: &Target) -> Result<bool> {
+        let _ = (actor, role, target);
+        Ok(false)
+    }
+
+    /// Why `actor` may or may not do `permission` on `target`.
+    ///
+    /// # Behavior
+    /// - Agrees with [`authorize`](Self::authorize).
+    /// - `Unsupported` by authorizers that cannot tell.
+    async fn explain(&self, actor: &Actor, permission: &str, target: &Target) -> Result<Explanation> {
+        let _ = (actor, permission, target);
+        Err(unsupported())
+    }
+
+    /// Everyone with a grant, on their own or by a group, who may do `permission` on `target`.
+    ///
+    /// # Behavior
+    /// - Agrees with [`authorize`](Self::authorize) for credentials that were not narrowed.
+    /// - `Unsupported` by authorizers that cannot tell.
+    async fn who_can(&self, permission: &str, target: &Target) -> Result<BTreeSet<Subject>> {
+        let _ = (permission, target);
+        Err(unsupported())
+    }
+
+    /// What `change` would come to in `organization`.
+    ///
+    /// # Behavior
+    /// - Agrees with what [`authorize`](Self::authorize) says before the change and after it.
+    /// - `Invalid` for a rule that cannot be: one about permissions that nobody asks for, or by which a role
+    ///   includes itself.
+    /// - `Unsupported` by authorizers that cannot tell.
+    async fn what_if(&self, organization: Id<Organization>, change: &PolicyChange) -> Result<Difference> {
+        let _ = (organization, change);
+        Err(unsupported())
+    }
+}
+
+fn unsupported() -> Error {
+    Error::new(ErrorKind::Unsupported, "this authorizer cannot tell")
 }
 
 /// What an action is done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// In which organization.
     pub organization: Id<Organization>,
@@ -123,6 +173,8 @@ pub enum SubjectKind {
     User,
     /// An API key.
     Key,
+    /// The members of a group. Never an actor.
+    Group,
     /// Nobody in particular.
     Anonymous,
 }
@@ -144,18 +196,36 @@ impl Subject {
         Self::parse(&format!("key:{name}"))
     }
 
-    /// Reads `user:…` or `key:…`.
+    /// The members of a group.
+    pub fn group(id: Id<Group>) -> Self {
+        Self(format!("group:{id}"))
+    }
+
+    /// Reads `user:…`, `key:…` or `group:…`.
     ///
     /// # Errors
-    /// `Invalid` for another prefix, or a name that is not 1 to 128 letters, digits or `. _ - @ +`.
+    /// `Invalid` for another prefix, a name that is not 1 to 128 letters, digits or `. _ - @ +`, or a group that is
+    /// not the 24 digits of an id.
     pub fn parse(text: &str) -> Result<Self> {
-        let fail = || Error::invalid("subject", "user: or key: and 1 to 128 letters, digits, or . _ - @ +");
+        let fail = || {
+            Error::invalid(
+                "subject",
+                "user: or key: and 1 to 128 letters, digits, or . _ - @ +; or group: and an id",
+            )
+        };
         let (prefix, name) = text.split_once(':').ok_or_else(fail)?;
-        let good = name.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-@+".contains(&c));
-        if !matches!(prefix, "user" | "key") || !good || !(1..=128).contains(&name.len()) {
-            return Err(fail());
-        }
-        Ok(Self(text.to_owned()))
+        let plain = name.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-@+".contains(&c));
+        let good = match prefix {
+            "user" | "key" => plain && (1..=128).contains(&name.len()),
+            "group" => Id::<Group>::parse(name).is_ok_and(|id| id.to_string() == name),
+            _ => false,
+        };
+        if good { Ok(Self(text.to_owned())) } else { Err(fail()) }
+    }
+
+    /// The group whose members these are.
+    pub fn as_group(&self) -> Option<Id<Group>> {
+        self.0.strip_prefix("group:").and_then(|id| Id::parse(id).ok())
     }
 
     /// The whole text, prefix included.
@@ -183,6 +253,7 @@ impl Subject {
             Some("system") => SubjectKind::System,
             Some("user") => SubjectKind::User,
             Some("key") => SubjectKind::Key,
+            Some("group") => SubjectKind::Group,
             _ => SubjectKind::Anonymous,
         }
     }
@@ -303,6 +374,12 @@ pub mod permission {
         GRANT_LIST = "base.people.organizationCollaborator.list";
         /// Take a role away.
         GRANT_REMOVE = "base.people.organizationCollaborator.remove";
+        /// See the organization's own rules.
+        RULE_LIST = "base.policy.rule.list";
+        /// Write one of the organization's own rules.
+        RULE_PUT = "base.policy.rule.put";
+        /// Remove one of the organization's own rules.
+        RULE_REMOVE = "base.policy.rule.remove";
         /// Make a group of users.
         GROUP_CREATE = "base.people.group.create";
         /// See groups.

@@ -168,6 +168,10 @@ impl State {
                 self.records.remove(&key);
                 Ok(())
             }
+            Change::Bump(mut record) => {
+                record.revision = 1 + self.records.get(&record.key()).map_or(0, |stored| stored.revision);
+                self.write(record)
+            }
             Change::Require { organization, kind, id } => {
                 let key = Key::Id { organization, kind, id };
                 self.records.contains_key(&key).then_some(()).ok_or_else(|| Error::stale(None))

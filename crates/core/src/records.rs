@@ -1,11 +1,14 @@
 //! The record port: JSON documents with revisions and unique claims, and the events that tell their history.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
 use serde_json::Value as Json;
 
-use crate::domain::{Event, EventFilter, Id, Kind, NewEvent, Organization, Revision, Timestamp};
+use crate::domain::{
+    Event, EventFilter, Id, Kind, NewEvent, Organization, PolicyVersion, Revision, Stored, Timestamp,
+};
 use crate::error::Result;
 use crate::query::{Page, Query};
 
@@ -144,6 +147,10 @@ pub enum Change {
         /// Its stored revision.
         revision: Revision,
     },
+    /// Writes the record, whatever its stored revision is: one more than that, or the first. Never conflicts, so
+    /// that many writers can count up one version without trying again. The record's own revision is not looked
+    /// at, and it has no claims.
+    Bump(Record),
     /// Changes nothing, and fails the batch unless the record exists when it is committed.
     Require {
         /// Its tenant.
@@ -159,6 +166,33 @@ impl Batch {
     /// An empty batch.
     pub fn new() -> Self {
         Self { id: Id::generate(), changes: Vec::new(), events: Vec::new() }
+    }
+
+    /// The batch, counting up the [`PolicyVersion`] of each organization whose grants, groups or rules it changes.
+    /// The depot does this with each of its batches; whoever writes such records past it has to as well, or other
+    /// processes will not see the change.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn with_policy_versions(mut self, now: Timestamp) -> Result<Self> {
+        let touched: BTreeSet<_> = self.changes.iter().filter_map(Change::policy).collect();
+        for organization in touched {
+            let version = Stored { id: Id::NIL, ..Stored::new(organization, PolicyVersion {}, now) };
+            self.changes.push(Change::Bump(version.to_record(self.id)?));
+        }
+        Ok(self)
+    }
+}
+
+impl Change {
+    /// The organization whose policy this changes.
+    fn policy(&self) -> Option<Id<Organization>> {
+        let (organization, kind) = match self {
+            Self::Insert(record) | Self::Update(record) => (record.organization, record.kind),
+            Self::Delete { organization, kind, .. } => (*organization, *kind),
+            Self::Bump(_) | Self::Require { .. } => return None,
+        };
+        matches!(kind, Kind::Grant | Kind::Group | Kind::Rule).then_some(organization)
     }
 }
 

@@ -41,7 +41,8 @@ impl Records {
     }
 
     pub(crate) async fn write(&self, changes: Vec<Change>) {
-        self.commit(Batch { changes, ..Batch::new() }).await.unwrap();
+        let batch = Batch { changes, ..Batch::new() }.with_policy_versions(Timestamp::now()).unwrap();
+        self.commit(batch).await.unwrap();
     }
 
     /// Writes a grant without announcing it, as another process would.

@@ -44,7 +44,7 @@ impl World {
         let stored = Stored::new(organization, grant, Timestamp::now());
         let mut batch = Batch::new();
         batch.changes.push(Change::Insert(stored.to_record(batch.id)?));
-        self.records.commit(batch).await?;
+        self.records.commit(batch.with_policy_versions(Timestamp::now())?).await?;
         self.authorizer.changed(organization).await;
         Ok(stored)
     }
@@ -57,7 +57,7 @@ impl World {
             id: grant.id.cast(),
             revision: grant.revision,
         });
-        self.records.commit(batch).await?;
+        self.records.commit(batch.with_policy_versions(Timestamp::now())?).await?;
         self.authorizer.changed(grant.organization).await;
         Ok(())
     }

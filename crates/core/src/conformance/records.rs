@@ -28,6 +28,7 @@ cases! { Arc<dyn RecordStore>:
     a_changed_claim_is_free_again
     a_deleted_record_frees_its_claims
     a_requirement_must_be_there
+    a_bump_never_conflicts
     events_count_up_without_gaps
     events_are_filtered
     events_of_a_failed_batch_do_not_exist
@@ -268,6 +269,26 @@ async fn a_requirement_must_be_there(store: Store) -> Outcome {
     insert(&store, &parent).await?;
     store.commit(both()).await?;
     same("untouched", &store.get(&parent.key()).await?.map(|r| r.revision), &Some(1))
+}
+
+async fn a_bump_never_conflicts(store: Store) -> Outcome {
+    let counter = record(organization(), json!({}));
+    let key = counter.key();
+    let bump = || Change::Bump(counter.clone());
+    let bumps = (0..16).map(|_| async {
+        for _ in 0..5 {
+            store.commit(batch(vec![bump()])).await?;
+        }
+        Ok::<_, crate::Error>(())
+    });
+    for bumped in futures::future::join_all(bumps).await {
+        bumped?;
+    }
+    same("counted", &store.get(&key).await?.map(|record| record.revision), &Some(80))?;
+    let both = batch(vec![bump(), Change::Insert(Record { id: Id::generate(), ..counter.clone() })]);
+    store.commit(both.clone()).await?;
+    refused("with a conflict", store.commit(both).await, ErrorKind::Conflict)?;
+    same("all or nothing", &store.get(&key).await?.map(|record| record.revision), &Some(81))
 }
 
 async fn events_count_up_without_gaps(store: Store) -> Outcome {

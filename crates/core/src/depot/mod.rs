@@ -21,6 +21,7 @@ mod policies;
 mod process;
 mod publications;
 mod releases;
+mod rules;
 mod sessions;
 mod steps;
 mod stores;
@@ -364,12 +365,13 @@ impl Depot {
     /// A store that retries a commit whose answer was lost sees `Conflict` against its own success, and a lost
     /// answer says nothing at all. So the record is read back: if this very batch wrote it, the commit succeeded.
     async fn commit(&self, batch: Batch) -> Result<()> {
+        let batch = batch.with_policy_versions(self.now())?;
         let witness = batch.changes.iter().find_map(|change| match change {
             Change::Insert(record) | Change::Update(record) => Some((record.key(), Some(batch.id))),
             Change::Delete { organization, kind, id, .. } => {
                 Some((Key::Id { organization: *organization, kind: *kind, id: *id }, None))
             }
-            Change::Require { .. } => None,
+            Change::Bump(_) | Change::Require { .. } => None,
         });
         let Err(error) = self.0.records.commit(batch).await else { return Ok(()) };
         let Some((key, written_by)) = witness else { return Err(error) };

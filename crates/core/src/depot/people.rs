@@ -1,6 +1,6 @@
 //! Organizations, groups, grants, and the history of it all.
 
-use crate::authorize::{Actor, Subject, Target, permission};
+use crate::authorize::{Actor, Subject, SubjectKind, Target, permission};
 use crate::domain::{
     App, Event, EventFilter, Grant, Group, Id, Listing, Organization, Revision, Role, Stored,
     check_optional_text, check_slug, check_text,
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::Depot;
+use super::{Depot, retry};
 
 /// What to change of a group; `None` leaves as is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,10 +116,11 @@ impl Depot {
         .await
     }
 
-    /// Removes a group, first from every audience. An audience that was of this group alone is nobody then.
+    /// Removes a group, first from every audience. An audience that was of this group alone is nobody then. Where it
+    /// has roles, this takes them.
     ///
     /// # Errors
-    /// See [`Depot`].
+    /// `Forbidden` as for [`grant`](Self::grant).
     pub async fn remove_group(
         &self,
         actor: &Actor,
@@ -128,6 +129,7 @@ impl Depot {
     ) -> Result<()> {
         self.authorize(actor, permission::GROUP_REMOVE, Target::organization(organization)).await?;
         let stored: Stored<Group> = self.load(organization, id).await?;
+        self.check_group_rank(actor, organization, id).await?;
         let named =
             Query::of::<Listing>(organization).filter(Field::parse("audience.groups")?, Op::Eq(id.into()));
         for listing in self.list_all::<Listing>(named).await? {
@@ -140,13 +142,16 @@ impl Depot {
         let mut batch = Batch::new();
         batch.delete(&stored);
         batch.events.push(self.event(actor, "group.remove", &stored));
-        self.commit(batch).await
+        let done = self.commit(batch).await;
+        self.0.authorizer.changed(organization).await;
+        done
     }
 
-    /// Adds and removes members of a group.
+    /// Adds and removes members of a group. Where it has roles, this gives and takes them.
     ///
     /// # Errors
-    /// `Invalid` for more than 10,000 members.
+    /// `Invalid` for more than 10,000 members, and members that are groups; `Forbidden` as for
+    /// [`grant`](Self::grant).
     pub async fn change_members(
         &self,
         actor: &Actor,
@@ -159,26 +164,27 @@ impl Depot {
         const MEMBERS: usize = 10_000;
         self.authorize(actor, permission::GROUP_UPDATE, Target::organization(organization)).await?;
         let stored = self.load(organization, group).await?;
-        self.update(actor, "group.members", stored, None, |group: &mut Group| {
-            group.members.retain(|member| !remove.contains(member));
-            for subject in add.iter().filter(|subject| !remove.contains(subject)) {
-                if !group.members.contains(subject) {
-                    group.members.push(subject.clone());
-                }
-            }
+        self.check_group_rank(actor, organization, group).await?;
+        if add.iter().any(|subject| !matches!(subject.kind(), SubjectKind::User | SubjectKind::Key)) {
+            return Err(Error::invalid("members", "only users and keys"));
+        }
+        let changed = self.update(actor, "group.members", stored, None, |group: &mut Group| {
+            group.change_members(add, remove);
             if group.members.len() > MEMBERS {
                 return Err(Error::invalid("members", format!("more than {MEMBERS}")));
             }
             Ok(())
-        })
-        .await
+        });
+        let changed = changed.await;
+        self.0.authorizer.changed(organization).await;
+        changed
     }
 
-    /// Gives a role to a subject, in the organization or on one app. Giving it twice is one grant. Only an owner
-    /// makes owners.
+    /// Gives a role to a subject, in the organization or on one app. Giving it twice is one grant. Nobody gives a
+    /// role that can do more than they can; so only an owner makes owners.
     ///
     /// # Errors
-    /// `NotFound(app)`.
+    /// `NotFound` for an app or group; `Forbidden` for a role beyond the actor's own.
     pub async fn grant(
         &self,
         actor: &Actor,
@@ -188,9 +194,12 @@ impl Depot {
         app: Option<Id<App>>,
     ) -> Result<Stored<Grant>> {
         self.authorize(actor, permission::GRANT_CREATE, Target::organization(organization)).await?;
-        self.check_rank(actor, organization, &role).await?;
+        self.check_rank(actor, &role, Target { organization, app }).await?;
         if let Some(app) = app {
             self.load::<App>(organization, app).await?;
+        }
+        if let Some(group) = subject.as_group() {
+            self.load::<Group>(organization, group).await?;
         }
         let grant = Grant { subject, role, app };
         let made =
@@ -202,10 +211,11 @@ impl Depot {
         }
     }
 
-    /// Takes a role away. The next decision knows. Only an owner unmakes owners.
+    /// Takes a role away. The next decision knows. Only an owner unmakes owners, and nobody the last one.
     ///
     /// # Errors
-    /// `NotFound(grant)`.
+    /// `NotFound(grant)`; `Forbidden` for a role beyond the actor's own; `Conflict` for the last owner. An owner by
+    /// a group does not count: groups empty unnoticed.
     pub async fn revoke(
         &self,
         actor: &Actor,
@@ -215,14 +225,23 @@ impl Depot {
         app: Option<Id<App>>,
     ) -> Result<()> {
         self.authorize(actor, permission::GRANT_REMOVE, Target::organization(organization)).await?;
-        self.check_rank(actor, organization, &role).await?;
-        let stored = self.find_grant(organization, &Grant { subject, role, app }).await?;
-        let mut batch = Batch::new();
-        batch.delete(&stored);
-        batch.events.push(self.event(actor, "grant.remove", &stored));
-        let done = self.commit(batch).await;
-        self.0.authorizer.changed(organization).await;
-        done
+        self.check_rank(actor, &role, Target { organization, app }).await?;
+        let grant = Grant { subject, role, app };
+        for attempt in 1.. {
+            let stored = self.find_grant(organization, &grant).await?;
+            let mut batch = Batch::new();
+            batch.delete(&stored);
+            // Two owners who remove each other need each other; one of them is late and looks again.
+            batch.changes.extend(self.other_owner(&stored).await?);
+            batch.events.push(self.event(actor, "grant.remove", &stored));
+            let done = self.commit(batch).await;
+            self.0.authorizer.changed(organization).await;
+            match done {
+                Err(error) if retry(&error, attempt) => {}
+                other => return other,
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
     }
 
     /// Who has which role.
@@ -260,21 +279,6 @@ impl Depot {
             Err(error) if error.kind() != ErrorKind::Forbidden => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// Nobody makes more of themselves than they are: giving and taking ownership takes an owner.
-    pub(super) async fn check_rank(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        role: &Role,
-    ) -> Result<()> {
-        if role.as_str() != Role::OWNER || actor.is_system() {
-            return Ok(());
-        }
-        let own = self.own_roles(actor, organization).await?;
-        let owner = own.iter().any(|grant| grant.role == *role && grant.app.is_none());
-        if owner { Ok(()) } else { Err(Error::forbidden(permission::GRANT_CREATE)) }
     }
 
     async fn find_grant(&self, organization: Id<Organization>, grant: &Grant) -> Result<Stored<Grant>> {

@@ -188,7 +188,6 @@ impl Depot {
         let subject = Subject::from(id);
         for attempt in 1.. {
             let user = self.user_to_change(actor, permission::USER_REMOVE, organization, id).await?;
-            self.check_dispensable(organization, id).await?;
             let mut batch = Batch::new();
             batch.delete(&user);
             if let Some(password) = self.find::<Password>(organization, id.cast()).await? {
@@ -203,6 +202,7 @@ impl Depot {
             };
             for grant in self.list_all::<Grant>(with(Query::of::<Grant>(organization), "subject")?).await? {
                 batch.delete(&grant);
+                batch.changes.extend(self.other_owner(&grant).await?);
             }
             for group in self.list_all::<Group>(with(Query::of::<Group>(organization), "members")?).await? {
                 let mut left = group.value.clone();
@@ -288,8 +288,8 @@ impl Depot {
     ) -> Result<Stored<User>> {
         self.authorize(actor, permission, Target::organization(organization)).await?;
         let user = self.load(organization, id).await?;
-        if self.owners(organization).await?.contains(&id.into()) {
-            self.check_rank(actor, organization, &Role::parse(Role::OWNER)?).await?;
+        if self.owners(organization).await?.iter().any(|grant| grant.subject == id.into()) {
+            self.check_rank(actor, &Role::parse(Role::OWNER)?, Target::organization(organization)).await?;
         }
         Ok(user)
     }
@@ -337,17 +337,10 @@ impl Depot {
     /// An organization is not left without an owner.
     async fn check_dispensable(&self, organization: Id<Organization>, id: Id<User>) -> Result<()> {
         let owners = self.owners(organization).await?;
-        if owners.contains(&id.into()) && owners.len() == 1 {
+        if owners.iter().all(|grant| grant.subject == id.into()) && !owners.is_empty() {
             return Err(Error::new(ErrorKind::Conflict, "the last owner of the organization"));
         }
         Ok(())
-    }
-
-    async fn owners(&self, organization: Id<Organization>) -> Result<Vec<Subject>> {
-        let owners =
-            Query::of::<Grant>(organization).filter(Field::parse("role")?, Op::Eq(Role::OWNER.into()));
-        let owners = self.list_all::<Grant>(owners).await?.into_iter().filter(|grant| grant.app.is_none());
-        Ok(owners.map(|grant| grant.value.subject).collect())
     }
 }
 

@@ -18,6 +18,18 @@ pub struct Group {
     pub members: Vec<Subject>,
 }
 
+impl Group {
+    /// Adds and removes members; who is named in both goes.
+    pub fn change_members(&mut self, add: &[Subject], remove: &[Subject]) {
+        self.members.retain(|member| !remove.contains(member));
+        for subject in add.iter().filter(|subject| !remove.contains(subject)) {
+            if !self.members.contains(subject) {
+                self.members.push(subject.clone());
+            }
+        }
+    }
+}
+
 impl Entity for Group {
     const KIND: Kind = Kind::Group;
     const NAME: &'static str = "group";

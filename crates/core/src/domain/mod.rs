@@ -19,6 +19,7 @@ mod organization;
 mod policy;
 mod publication;
 mod release;
+mod rule;
 mod session;
 mod store;
 mod subscription;
@@ -51,6 +52,7 @@ pub use organization::{Organization, StorageProvider};
 pub use policy::Policy;
 pub use publication::{Publication, Security, Selection};
 pub use release::{Details, PackageName, Rating, Release};
+pub use rule::{Effect, Holder, PermissionPattern, PolicyVersion, Rule};
 pub use session::Session;
 pub use store::Store;
 pub use subscription::{Review, Subscription};
@@ -94,6 +96,8 @@ pub enum Kind {
     AuthPolicy,
     Group,
     Grant,
+    PolicyVersion,
+    Rule,
     Ticket,
     User,
     Password,
@@ -131,7 +135,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
@@ -144,6 +148,8 @@ impl Kind {
         Self::AuthPolicy,
         Self::Group,
         Self::Grant,
+        Self::PolicyVersion,
+        Self::Rule,
         Self::Ticket,
         Self::User,
         Self::Password,
@@ -172,6 +178,8 @@ impl Kind {
             Self::AuthPolicy => "authpolicy",
             Self::Group => "group",
             Self::Grant => "grant",
+            Self::PolicyVersion => "policyversion",
+            Self::Rule => "rule",
             Self::Ticket => "ticket",
             Self::User => "user",
             Self::Password => "password",
@@ -271,7 +279,8 @@ impl Kind {
             }
             Self::AuthPolicy => const { &[text("name")] },
             Self::Group => const { &[text("name"), many("members")] },
-            Self::Grant => const { &[text("subject")] },
+            Self::Grant => const { &[text("subject"), text("role")] },
+            Self::Rule => const { &[text("holder")] },
             Self::Ticket => const { &[number("expiresAt")] },
             Self::User => const { &[text("email"), text("username"), text("lastName")] },
             Self::Session => const { &[text("user"), number("expiresAt")] },
@@ -281,7 +290,7 @@ impl Kind {
             Self::Review => const { &[text("release")] },
             Self::Policy | Self::BusinessOwner => const { &[number("number"), text("name")] },
             Self::Token => const { &[number("expiresAt"), text("key")] },
-            Self::Organization | Self::Store | Self::Password => const { &[] },
+            Self::Organization | Self::PolicyVersion | Self::Store | Self::Password => const { &[] },
         }
     }
 }

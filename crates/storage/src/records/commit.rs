@@ -1,5 +1,6 @@
 //! Making the changes of a batch within one transaction.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use appdepot_core::domain::{Id, Kind, NewEvent, Organization, Revision};
@@ -59,6 +60,7 @@ struct Step {
 enum Action {
     Insert(Written),
     Update(Written),
+    Bump(Written),
     Delete(Revision),
     Require,
 }
@@ -80,6 +82,7 @@ impl Plan {
             steps.push(match change {
                 Change::Insert(record) => Step::of(record, Action::Insert)?,
                 Change::Update(record) => Step::of(record, Action::Update)?,
+                Change::Bump(record) => Step::of(Record { revision: 1, ..record }, Action::Bump)?,
                 Change::Delete { organization, kind, id, revision } => {
                     Step { organization, kind, id, action: Action::Delete(revision) }
                 }
@@ -130,7 +133,7 @@ impl Step {
         [self.organization.to_string().into(), self.kind.as_str().into(), self.id.to_string().into()]
     }
 
-    fn keyed(&self, sql: &'static str, more: impl IntoIterator<Item = Value>) -> Statement {
+    fn keyed(&self, sql: impl Into<Cow<'static, str>>, more: impl IntoIterator<Item = Value>) -> Statement {
         Statement::new(sql, self.key().into_iter().chain(more).collect::<Vec<_>>())
     }
 }
@@ -171,7 +174,7 @@ pub(super) async fn apply(session: &mut dyn Session, dialect: Dialect, plan: &Pl
                 let sql = "DELETE FROM claims WHERE organization = $1 AND kind = $2 AND id = $3";
                 session.execute(step.keyed(sql, [])).await?;
             }
-            Action::Require => {}
+            Action::Bump(_) | Action::Require => {}
         }
     }
     wanted.sort_by_key(|(step, claim)| (step.organization, step.kind, *claim));
@@ -192,18 +195,7 @@ pub(super) async fn apply(session: &mut dyn Session, dialect: Dialect, plan: &Pl
 async fn write(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Result<(), Failure> {
     let changed = match &step.action {
         Action::Insert(written) => {
-            let sql = match dialect {
-                #[cfg(feature = "sqlite")]
-                Dialect::Sqlite => {
-                    "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, \
-                     body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
-                }
-                #[cfg(feature = "postgres")]
-                Dialect::Postgres => {
-                    "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, \
-                     body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb) ON CONFLICT DO NOTHING"
-                }
-            };
+            let sql = format!("{} ON CONFLICT DO NOTHING", insertion(dialect));
             session.execute(step.keyed(sql, written.values()?)).await?
         }
         Action::Update(written) => {
@@ -219,6 +211,15 @@ async fn write(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resu
                      body = $9::jsonb WHERE organization = $1 AND kind = $2 AND id = $3 AND revision = $4 - 1"
                 }
             };
+            session.execute(step.keyed(sql, written.values()?)).await?
+        }
+        // Waits for whoever counts at the same time, instead of failing.
+        Action::Bump(written) => {
+            let sql = format!(
+                "{} ON CONFLICT (organization, kind, id) DO UPDATE SET revision = records.revision + 1, \
+                 updated_at = excluded.updated_at, batch = excluded.batch",
+                insertion(dialect)
+            );
             session.execute(step.keyed(sql, written.values()?)).await?
         }
         Action::Delete(revision) => {
@@ -251,6 +252,22 @@ async fn write(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resu
     let rows = session.rows(step.keyed(sql, []), &[Shape::Integer]).await?;
     let current = rows.into_iter().next().and_then(|mut row| row.integer().ok());
     Err(Error::stale(current.and_then(|revision| Revision::try_from(revision).ok())).into())
+}
+
+/// The statement that writes a new record.
+fn insertion(dialect: Dialect) -> &'static str {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, body) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, body) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)"
+        }
+    }
 }
 
 impl Written {
