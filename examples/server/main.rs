@@ -87,6 +87,7 @@ async fn run(config: Config) -> Outcome {
     say(&format!("listening on http://{address}"));
     if let Some(news) = &opened.news {
         say(&news.to_string());
+        say(&format!("store {public_url}/store/{}", news.organization.slug));
     }
     if let Some(account) = &opened.account {
         say(&account.to_string());

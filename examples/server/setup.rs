@@ -56,7 +56,8 @@ impl fmt::Display for Account {
 
 /// What is told once, at the first start.
 pub(crate) struct News {
-    organization: Stored<Organization>,
+    /// The organization that was made.
+    pub(crate) organization: Stored<Organization>,
     /// The generated key; `None` when the operator chose one.
     admin_key: Option<String>,
     edge: StorageProvider,
@@ -105,6 +106,8 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let objects = Arc::new(OpendalBlobs::directory(&edge_directory, Durability::Os)?);
     let depot = builder().provider(edge.clone(), objects).build();
 
+    // The pages of a store are there from the start.
+    depot.main_store(&Actor::system("server"), organization.id).await?;
     let admin_key = administrator(&depot, &organization, config.admin_key.as_ref()).await?;
     let account = match &config.admin {
         Some(admin) => account(&depot, &organization, admin).await?,

@@ -70,9 +70,10 @@ pub trait Inspector: fmt::Debug + Send + Sync + 'static {
     /// Reads `source`.
     async fn inspect(&self, source: &dyn Source, hint: &Hint) -> Inspection;
 
-    /// The icon of the package as a PNG picture, where it has one and this inspector reads icons.
-    async fn icon(&self, source: &dyn Source) -> Option<Bytes> {
-        let _ = source;
+    /// The icon of the package (or the picture that the file itself is) as a PNG picture, where there is one and
+    /// this inspector reads icons: in the size it has, or as a square of `edge` pixels, 16 to 512.
+    async fn icon(&self, source: &dyn Source, edge: Option<u32>) -> Option<Bytes> {
+        let _ = (source, edge);
         None
     }
 }

@@ -33,6 +33,7 @@ use crate::storefront;
 /// | `/media/…`, `/oauth/token` | Emporix |
 /// | `/box/srv/1.1/…`, `/box/api/mas/…` | Red Hat Mobile App Management |
 /// | `/api/appm/…` | WSO2 App Manager |
+/// | `/store/{organization}` | the pages of an organization's store |
 /// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
@@ -241,7 +242,7 @@ impl Dialect {
             Some("media" | "oauth") => Self::Emporix,
             Some("box") => Self::RedHat,
             Some("api") if path.starts_with("/api/appm/") => Self::Wso2,
-            Some("install") => Self::Storefront,
+            Some("store" | "install") => Self::Storefront,
             _ => Self::None,
         }
     }
@@ -254,7 +255,8 @@ impl Dialect {
             Self::Emporix => emporix::defect(),
             Self::RedHat => redhat::Fault::internal().into_response(),
             Self::Wso2 => wso2::defect(),
-            Self::Storefront | Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+            Self::Storefront => storefront::defect(),
+            Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         }
     }
 }

@@ -315,8 +315,12 @@ impl Inspector for Extractor {
     }
 
     #[cfg(feature = "icon")]
-    async fn icon(&self, source: &dyn Source) -> Option<bytes::Bytes> {
-        let icon = crate::icon::extract(source, &self.limits, self.icon_edge?).await;
+    async fn icon(&self, source: &dyn Source, edge: Option<u32>) -> Option<bytes::Bytes> {
+        let drawn = self.icon_edge?;
+        let icon = match edge {
+            Some(edge) => crate::icon::square(source, &self.limits, edge).await,
+            None => crate::icon::extract(source, &self.limits, drawn).await,
+        };
         Some(icon.ok()??.png.into())
     }
 }

@@ -76,7 +76,7 @@ impl Inspector for Icons {
         Inspection::unknown()
     }
 
-    async fn icon(&self, _: &dyn Source) -> Option<Bytes> {
+    async fn icon(&self, _: &dyn Source, _: Option<u32>) -> Option<Bytes> {
         Some(Bytes::from_static(b"picture"))
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::authorize::{Actor, permission};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
 use crate::domain::{
-    Access, App, Asset, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
+    Access, App, Asset, File, Id, Listing, Location, Organization, Release, Stored, Ticket, Visibility,
 };
 use crate::error::{CredentialFault, Error, ErrorKind, Result};
 use crate::lifecycle::State;
@@ -320,12 +320,7 @@ impl Depot {
         let Some(file) = asset.file() else {
             return Err(Error::new(ErrorKind::Unsupported, "a link has no bytes here"));
         };
-        let (blobs, key): (&Arc<dyn BlobStore>, BlobKey) = match &file.location {
-            Location::Blob(blob) => (&self.0.blobs, BlobKey::of(*blob)),
-            Location::Provider { provider, key } => {
-                (self.provider(asset.organization, *provider)?.1, BlobKey::foreign(key)?)
-            }
-        };
+        let (blobs, key) = self.place(asset.organization, file)?;
         let (start, end) = range.within(file.length);
         let stream = blobs.get(&key, ByteRange { start, end: Some(end) }).await.map_err(|error| {
             // The record says that the bytes are there, so this is no answer for a stranger.
@@ -336,6 +331,20 @@ impl Depot {
             }
         })?;
         Ok(Download { start, end, stream, asset })
+    }
+
+    /// Where the bytes of a file lie, and under which key.
+    pub(super) fn place(
+        &self,
+        organization: Id<Organization>,
+        file: &File,
+    ) -> Result<(&Arc<dyn BlobStore>, BlobKey)> {
+        Ok(match &file.location {
+            Location::Blob(blob) => (&self.0.blobs, BlobKey::of(*blob)),
+            Location::Provider { provider, key } => {
+                (self.provider(organization, *provider)?.1, BlobKey::foreign(key)?)
+            }
+        })
     }
 }
 

@@ -105,7 +105,7 @@ impl Depot {
 
         let key = BlobKey::of(blob.id);
         let source = BlobSource::new(&*self.0.blobs, &key, file.length);
-        let png = self.0.inspector.icon(&source).await;
+        let png = self.0.inspector.icon(&source, None).await;
         let belonging = (organization, app.id, id);
         let icon = self.keep_icon(belonging, actor.person.clone(), png).await?;
         let written = async {

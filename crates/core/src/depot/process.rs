@@ -141,7 +141,7 @@ impl Depot {
         let icon = match &release {
             Ok(_) => {
                 let belonging = (build.organization, build.app, Build::release(build.id));
-                let png = self.0.inspector.icon(&source).await;
+                let png = self.0.inspector.icon(&source, None).await;
                 self.keep_icon(belonging, build.uploaded_by.clone(), png).await?
             }
             Err(_) => None,

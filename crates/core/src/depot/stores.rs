@@ -49,6 +49,10 @@ pub struct ListingChange {
 pub struct StoreChange {
     pub name: Option<String>,
     pub description: Option<String>,
+    /// An e-mail address; empty for none.
+    pub contact: Option<String>,
+    /// Six hexadecimal digits; empty for none.
+    pub brand: Option<String>,
     pub policies: SetChange<Id<AuthPolicy>>,
     /// The apps that are shown in it, and no others.
     pub apps: Option<Vec<Id<App>>>,
@@ -83,6 +87,8 @@ impl Depot {
             name: name.to_owned(),
             slug,
             description: String::new(),
+            contact: None,
+            brand: None,
             icon: None,
             policies: Vec::new(),
         };
@@ -173,6 +179,14 @@ impl Depot {
             if let Some(description) = &change.description {
                 check_optional_text("description", description, 1_000)?;
                 store.description.clone_from(description);
+            }
+            if let Some(contact) = &change.contact {
+                check_contact(contact)?;
+                store.contact = Some(contact.clone()).filter(|contact| !contact.is_empty());
+            }
+            if let Some(brand) = &change.brand {
+                check_brand(brand)?;
+                store.brand = Some(brand.to_ascii_lowercase()).filter(|brand| !brand.is_empty());
             }
             change.policies.apply(&mut store.policies);
             check_count("policies", store.policies.len())
@@ -529,4 +543,16 @@ pub(super) fn check_count(field: &'static str, count: usize) -> Result<()> {
     /// The most of them.
     const MOST: usize = 100;
     if count > MOST { Err(Error::invalid(field, format!("more than {MOST}"))) } else { Ok(()) }
+}
+
+fn check_contact(text: &str) -> Result<()> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"@._+-".contains(&c);
+    let good =
+        text.len() <= 254 && text.bytes().all(plain) && text.bytes().filter(|c| *c == b'@').count() == 1;
+    if text.is_empty() || good { Ok(()) } else { Err(Error::invalid("contact", "no plain e-mail address")) }
+}
+
+fn check_brand(text: &str) -> Result<()> {
+    let good = text.len() == 6 && text.bytes().all(|c| c.is_ascii_hexdigit());
+    if text.is_empty() || good { Ok(()) } else { Err(Error::invalid("brand", "six hexadecimal digits")) }
 }

@@ -14,6 +14,12 @@ pub struct Store {
     /// Free text.
     #[serde(default)]
     pub description: String,
+    /// Where people find help: an e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// The colour of its pages: six lower-case hexadecimal digits, red first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
     /// Its picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<Id<Asset>>,

@@ -1,32 +1,110 @@
-//! What an install ticket opens: the manifest and the package. The token in the path is all the right there is, as
-//! installers bring neither cookie nor header.
+//! What an install ticket opens: the page, the manifest and the package. The token in the path is all the right
+//! there is, as installers bring neither cookie nor header.
 
 use std::sync::Arc;
 
 use appdepot_core::blobs::ByteRange;
 use appdepot_core::depot::Ticketed;
 use appdepot_core::domain::{Asset, Content};
-use appdepot_core::inspect::Format;
+use appdepot_core::inspect::{Format, Platform};
 use appdepot_core::{Error, Result};
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
+use super::Route;
+use super::app::help;
 use super::fault::Fault;
+use super::icon::{self, DISPLAY_EDGE, FULL_EDGE, PAGE_EDGE};
+use super::texts::fill;
+use super::view::{InstallPage, Page};
+use super::visit::{Visit, show};
 use crate::call::Backend;
-use crate::wire::{Manifest, deliver};
+use crate::wire::deliver;
+use crate::wire::text::visible;
+use crate::wire::{Manifest, install_link};
 
-pub(super) fn routes() -> Router<Arc<Backend>> {
-    Router::new()
-        .route("/install/{token}/manifest.plist", get(manifest))
-        .route("/install/{token}/package", get(package))
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/install/{token}", get(page)),
+        ("/install/{token}/manifest.plist", get(manifest)),
+        ("/install/{token}/package", get(package)),
+        ("/install/{token}/icon", get(page_icon)),
+        ("/install/{token}/icon/{edge}", get(icon)),
+    ]
+}
+
+/// Where a ticket leads: to a page where iOS is told what to do, and straight to the package elsewhere.
+pub(super) fn path(base: &str, token: &str, platform: Platform) -> String {
+    match platform {
+        Platform::Ios => format!("{base}/install/{token}"),
+        _ => format!("{base}/install/{token}/package"),
+    }
+}
+
+async fn page(visit: Visit, Path(token): Path<String>) -> Result<Response, Fault> {
+    let ticketed = visit.backend.depot.ticketed(&token).await?;
+    let (language, t) = (visit.language, visit.language.texts());
+    let Ticketed { ticket, release, app, .. } = &ticketed;
+    let under = format!("{}/install/{token}", visit.backend.public_url);
+    let (lead, label, link) = if manifest_of(&visit.backend, &ticketed, &token).is_ok() {
+        (t.ready_ios, t.install, install_link(&format!("{under}/manifest.plist")))
+    } else {
+        (t.ready_file, t.download, format!("{}/install/{token}/package", visit.base()))
+    };
+    let until = ticket.expires_at.to_string();
+    let page = InstallPage {
+        page: Page::plain(language, visit.base(), t.ready),
+        t,
+        icon: format!("{}/install/{token}/icon", visit.base()),
+        name: visible(&app.name),
+        version: visible(&release.version),
+        size: language.size(release.length),
+        lead,
+        label,
+        link,
+        until: fill(t.link_until, &clock(&until)),
+        help: help(release.platform, t),
+    };
+    Ok(show(StatusCode::OK, language, &page)?)
+}
+
+/// `2026-03-09T12:34:56.789Z` as hours and minutes.
+fn clock(time: &str) -> String {
+    format!("{} UTC", time.get(11..16).unwrap_or(time))
 }
 
 async fn manifest(State(backend): State<Arc<Backend>>, Path(token): Path<String>) -> Result<Response, Fault> {
     let ticketed = backend.depot.ticketed(&token).await?;
-    Ok(of(&backend, &ticketed, &token)?.answer()?)
+    let mut manifest = manifest_of(&backend, &ticketed, &token)?;
+    if backend.depot.ticketed_icon(&token, DISPLAY_EDGE).await?.is_some() {
+        let address = |edge: u32| format!("{}/install/{token}/icon/{edge}", backend.public_url);
+        manifest.display_image = Some(address(DISPLAY_EDGE));
+        manifest.full_size_image = Some(address(FULL_EDGE));
+    }
+    Ok(manifest.answer()?)
+}
+
+/// The pictures that the manifest names.
+async fn icon(
+    State(backend): State<Arc<Backend>>,
+    Path((token, edge)): Path<(String, String)>,
+) -> Result<Response, Fault> {
+    let missing = || Error::not_found("icon");
+    let known = [DISPLAY_EDGE, FULL_EDGE].into_iter();
+    let edge = known.into_iter().find(|known| known.to_string() == edge).ok_or_else(missing)?;
+    let png = backend.depot.ticketed_icon(&token, edge).await?.ok_or_else(missing)?;
+    Ok(icon::answer(Some(png), "")?)
+}
+
+async fn page_icon(
+    State(backend): State<Arc<Backend>>,
+    Path(token): Path<String>,
+) -> Result<Response, Fault> {
+    let ticketed = backend.depot.ticketed(&token).await?;
+    let png = backend.depot.ticketed_icon(&token, PAGE_EDGE).await?;
+    Ok(icon::answer(png, &ticketed.app.name)?)
 }
 
 async fn package(
@@ -50,7 +128,7 @@ async fn package(
 ///
 /// # Errors
 /// `NotFound` when it is no package that iOS installs.
-fn of(backend: &Backend, ticketed: &Ticketed, token: &str) -> Result<Manifest> {
+fn manifest_of(backend: &Backend, ticketed: &Ticketed, token: &str) -> Result<Manifest> {
     let inspection = ticketed.asset.file().map(|file| &file.inspection);
     let package =
         inspection.filter(|found| found.format == Format::Ipa).and_then(|found| found.package.as_ref());

@@ -1,14 +1,49 @@
 //! The pages that people open: on a computer, on a phone, out of a mail.
+//!
+//! Made by the server, whole without scripts, with nothing from other hosts. Texts are escaped by the templates;
+//! what is HTML already comes from [`notes`] alone. The pages show what the depot says may be shown, and decide
+//! nothing themselves but which word fits the device that asks.
 
+mod app;
+mod device;
 mod fault;
+mod icon;
 mod install;
+mod notes;
+mod qr;
+mod routes;
+mod session;
+mod style;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod view;
+mod visit;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
 
 use crate::call::Backend;
 
+pub(crate) use fault::defect;
+
+/// A path and what answers there.
+type Route = (&'static str, MethodRouter<Arc<Backend>>);
+
+/// Every path. A list, so that a test can ask all of them.
+fn table() -> Vec<Route> {
+    [routes::routes(), session::routes(), install::routes()].concat()
+}
+
 pub(crate) fn router(backend: Arc<Backend>) -> Router {
-    install::routes().with_state(backend)
+    let routes = table().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .fallback(fault::unknown)
+        .method_not_allowed_fallback(fault::unknown)
+        .layer(from_fn_with_state(Arc::clone(&backend), fault::explain))
+        .with_state(backend)
 }

@@ -62,18 +62,6 @@ impl Manifest {
     }
 }
 
-/// The text without what XML 1.0 cannot say (§2.2), and in which nothing changes the direction of what follows.
-fn legal(text: &str) -> String {
-    text.chars().filter(|c| !is_hidden(*c)).collect()
-}
-
-/// Whether this is a control character or one that changes the direction of text.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
-}
-
 /// The link that makes iOS read the manifest at `url`.
 pub(crate) fn install_link(url: &str) -> String {
     let url = utf8_percent_encode(url, NON_ALPHANUMERIC);
@@ -119,5 +107,13 @@ mod tests {
         let found: Vec<(&str, String)> =
             metadata.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
         assert_eq!(found, expected.map(|(key, value)| (key, value.to_owned())));
+    }
+
+    #[test]
+    fn the_address_in_the_link_is_encoded() {
+        assert_eq!(
+            install_link("https://a.example/m?x=1&y=2"),
+            "itms-services://?action=download-manifest&url=https%3A%2F%2Fa%2Eexample%2Fm%3Fx%3D1%26y%3D2"
+        );
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod manifest;
 pub(crate) mod multipart;
 pub(crate) mod page;
 pub(crate) mod range;
+pub(crate) mod text;
 
 pub(crate) use {
     deliver::{deliver, guard},

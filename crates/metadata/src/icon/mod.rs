@@ -36,5 +36,5 @@ mod png;
 mod raster;
 
 #[cfg(feature = "icon")]
-pub use self::package::{Icon, extract, extract_file, extract_slice};
+pub use self::package::{Icon, extract, extract_file, extract_slice, square};
 pub use self::png::plain_png;

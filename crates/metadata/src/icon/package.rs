@@ -5,7 +5,7 @@ use std::io::Cursor;
 use appdepot_core::inspect::{Format, Hint, Inspector, Problem, Source};
 use futures::FutureExt;
 
-use super::{android, icns, ico, raster};
+use super::{android, icns, ico, paint, raster};
 use crate::bytes::slice_at;
 use crate::containers::zip::Archive;
 use crate::error::Code;
@@ -83,6 +83,28 @@ pub async fn extract(source: &dyn Source, limits: &Limits, size: u32) -> Result<
         Some(data) => picture(&mut reader, &data, &path).map(Some),
         None => Ok(None),
     }
+}
+
+/// The icon of a package as a square of `edge` pixels, from 16 to 512: whole, in its middle.
+///
+/// # Errors
+/// As [`extract`].
+///
+/// ```
+/// use appdepot_metadata::{Limits, SliceSource, icon};
+/// # futures::executor::block_on(async {
+/// let source = SliceSource(b"no package");
+/// assert_eq!(icon::square(&source, &Limits::default(), 57).await.unwrap(), None);
+/// # });
+/// ```
+pub async fn square(source: &dyn Source, limits: &Limits, edge: u32) -> Result<Option<Icon>, Problem> {
+    let edge = edge.clamp(16, 512);
+    let Some(icon) = extract(source, limits, edge).await? else { return Ok(None) };
+    let reader = &mut Reader::new(source, limits);
+    let picture = raster::pixels(reader, &icon.png)?;
+    let Some(drawn) = paint::fitted(reader, &picture, edge)? else { return Ok(None) };
+    let (png, width, height) = raster::write(&drawn)?;
+    Ok(Some(Icon { png, width, height, path: icon.path }))
 }
 
 /// As [`extract`], of bytes in memory.

@@ -224,6 +224,15 @@ pub(super) fn pixmap(picture: &Picture) -> Option<Pixmap> {
     Some(pixmap)
 }
 
+/// A picture in the middle of a square, as large as it fits.
+pub(super) fn fitted(reader: &Reader<'_>, picture: &Picture, edge: u32) -> Result<Option<Picture>, Problem> {
+    let mut pixmap = pixmap(picture).ok_or_else(broken)?;
+    while pixmap.width().max(pixmap.height()) >= 2 * edge {
+        pixmap = halved(&pixmap).ok_or_else(broken)?;
+    }
+    render(reader, &Drawing::Bitmap(pixmap), edge)
+}
+
 /// Half as wide and high, each pixel the mean of four.
 fn halved(from: &Pixmap) -> Option<Pixmap> {
     let (width, height) = ((from.width() / 2).max(1), (from.height() / 2).max(1));

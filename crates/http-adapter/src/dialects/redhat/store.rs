@@ -50,6 +50,7 @@ async fn update(call: Call) -> Answered {
         description: fields.text("description")?,
         policies: fields.ids("authpolicies")?.map(appdepot_core::depot::SetChange::to).unwrap_or_default(),
         apps: items,
+        ..StoreChange::default()
     };
     let depot = call.state.depot();
     let store = depot.update_store(&call.actor, call.organization.id, store.id, None, change).await?;

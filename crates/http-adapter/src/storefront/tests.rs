@@ -1,0 +1,176 @@
+//! That nothing leaves without a session or a ticket, whatever is asked and however.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use appdepot_core::authenticate::Authenticator;
+use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
+use appdepot_core::depot::{NewApp, NewAsset, NewFile, NewListing, NewRelease};
+use appdepot_core::domain::{Audience, Id, LifecycleName, Organization, Visibility};
+use appdepot_core::error::CredentialFault;
+use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
+use appdepot_core::{Depot, Error, Result};
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use super::{router, table};
+use crate::call::Backend;
+
+/// What only those see who may.
+const SECRET: &str = "zanzibar";
+/// Pages that are for everyone.
+const OPEN: [&str; 2] = ["/store/{organization}/-/sign-in", "/store/-/{file}"];
+
+/// Ada is at home, others are nobody.
+#[derive(Debug)]
+struct Ada;
+
+fn ada() -> Result<Subject> {
+    Subject::user("ada")
+}
+
+#[async_trait::async_trait]
+impl Authorizer for Ada {
+    async fn authorize(&self, actor: &Actor, permission: &str, _: &Target) -> Result<()> {
+        match actor.subject == ada()? {
+            true if permission.starts_with("mad.store.") => Ok(()),
+            true => Err(Error::forbidden(permission.to_owned())),
+            false => Err(Error::not_found("organization")),
+        }
+    }
+
+    async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
+        self.authorize(actor, permission, &Target::organization(organization)).await.map(|()| Scope::All)
+    }
+}
+
+#[async_trait::async_trait]
+impl Authenticator for Ada {
+    async fn authenticate(&self, token: &str) -> Result<Actor> {
+        if token == "ada" {
+            return Ok(Actor::new(ada()?));
+        }
+        Err(Error::unauthenticated(CredentialFault::Bad))
+    }
+}
+
+/// Takes everything for one package.
+#[async_trait::async_trait]
+impl Inspector for Ada {
+    async fn inspect(&self, _: &dyn Source, _: &Hint) -> Inspection {
+        let package = Package {
+            id: SECRET.to_owned(),
+            version: Some("1.0".to_owned()),
+            platform: Some(Platform::Android),
+            ..Package::default()
+        };
+        Inspection { format: Format::Apk, package: Some(package), ..Inspection::unknown() }
+    }
+}
+
+/// A store with one app; the backend, and the release.
+async fn world() -> (Arc<Backend>, String) {
+    let system = Actor::system("test");
+    let depot = Depot::builder().authorizer(Arc::new(Ada)).inspector(Arc::new(Ada)).build();
+    let acme = depot.create_organization(&system, "acme", "Acme").await.unwrap().id;
+    let store = depot.create_store(&system, acme, "Apps", None).await.unwrap();
+    let new = NewApp { name: SECRET.to_owned(), lifecycle: LifecycleName::Direct, ..NewApp::default() };
+    let app = depot.create_app(&system, acme, new).await.unwrap();
+    let listing = NewListing {
+        store: store.id,
+        app: app.id,
+        slug: Some("notes".to_owned()),
+        visibility: Visibility::Active,
+        audience: Audience::everyone(),
+    };
+    depot.create_listing(&system, acme, listing).await.unwrap();
+    let body = Box::pin(stream::iter([Ok(Bytes::from(SECRET))]));
+    let asset = depot.upload(&system, acme, NewAsset::default(), NewFile::default(), body).await.unwrap();
+    let release = depot.create_release(&system, acme, app.id, NewRelease::of(asset.id)).await.unwrap();
+    let public_url = "https://depot.example".to_owned();
+    (Arc::new(Backend { depot, authenticator: Arc::new(Ada), public_url }), release.id.to_string())
+}
+
+async fn ask(
+    backend: &Arc<Backend>,
+    method: &str,
+    path: &str,
+    cookie: &str,
+    form: String,
+) -> (StatusCode, String, String) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(COOKIE, cookie)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = request.body(Body::from(form)).unwrap();
+    let (parts, body) = router(Arc::clone(backend)).oneshot(request).await.unwrap().into_parts();
+    let location = parts.headers.get(LOCATION).map(|value| value.to_str().unwrap().to_owned());
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status, location.unwrap_or_default(), String::from_utf8_lossy(&body).into_owned())
+}
+
+fn filled(path: &str, token: &str) -> String {
+    let holes = [
+        ("{organization}", "acme"),
+        ("{app}", "notes"),
+        ("{token}", token),
+        ("{edge}", "57"),
+        ("{file}", "x.css"),
+    ];
+    let path = holes.into_iter().fold(path.to_owned(), |path, (hole, value)| path.replace(hole, value));
+    assert!(!path.contains('{'), "{path}");
+    path
+}
+
+#[tokio::test]
+async fn nothing_leaves_without_a_session_or_a_ticket() {
+    let (backend, release) = world().await;
+    let actor = Actor::new(ada().unwrap());
+    let acme = backend.depot.organization(&Actor::system("test"), "acme").await.unwrap().id;
+    let issued = backend.depot.ticket(&actor, acme, Id::parse(&release).unwrap()).await.unwrap();
+    let changed = format!("{}0", issued.token);
+    let form = format!("release={release}&name=ada&password=ada");
+
+    let mut seen = BTreeSet::new();
+    for (path, _) in table() {
+        for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
+            for cookie in ["", "appdepot_session=eve", "appdepot_session=", "session=ada"] {
+                for token in ["x", changed.as_str()] {
+                    let asked = filled(path, token);
+                    let (status, location, body) = ask(&backend, method, &asked, cookie, form.clone()).await;
+                    assert!(!body.contains(SECRET), "{method} {asked}");
+                    assert!(!location.contains("/install/"), "{method} {asked}");
+                    assert!(!status.is_success() || OPEN.contains(&path), "{method} {asked}: {status}");
+                    assert!(!status.is_server_error(), "{method} {asked}: {status}");
+                }
+            }
+        }
+        let (with_both, ..) =
+            ask(&backend, "GET", &filled(path, &issued.token), "appdepot_session=ada", String::new()).await;
+        if with_both.is_success() {
+            seen.insert(path);
+        }
+    }
+    // The same questions are answered to those who may.
+    let expected = [
+        "/install/{token}",
+        "/install/{token}/icon",
+        "/install/{token}/package",
+        "/store/{organization}",
+        "/store/{organization}/-/sign-in",
+        "/store/{organization}/{app}",
+        "/store/{organization}/{app}/icon",
+    ];
+    assert_eq!(seen, BTreeSet::from(expected));
+    let install = filled("/store/{organization}/{app}/install", "");
+    let (status, location, _) = ask(&backend, "POST", &install, "appdepot_session=ada", form).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, _, package) = ask(&backend, "GET", &location, "", String::new()).await;
+    assert_eq!(package, SECRET);
+}
