@@ -36,8 +36,11 @@ use tempfile::TempDir;
 
 #[path = "scenarios/builds.rs"]
 mod builds;
+#[path = "scenarios/publications.rs"]
+mod publications;
 
 use builds::*;
+use publications::*;
 
 /// Fresh backends for one scenario, and what keeps them alive.
 struct Ground {
@@ -73,6 +76,10 @@ fn main() {
         rights_on_the_app_are_enough_for_its_builds
         workers_share_the_builds
         what_waits_is_processed_after_a_restart
+        a_publication_follows_its_branch
+        a_publication_is_for_members_of_all_its_groups_until_it_ends
+        a_password_is_kept_as_a_hash_and_asked_for_once
+        a_retention_does_what_was_seen_or_nothing
     };
     let postgres = Arc::new(Postgres::start());
     let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");

@@ -33,6 +33,7 @@ const CASES: &[&str] = &[
     "app_list",
     "app_refused",
     "app_token",
+    "app_update",
     "build",
     "build_refused",
     "build_variants",

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Revision, Role, Store,
-    Stored, check_optional_text, check_slug, check_text, slugify,
+    ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Retention, Revision, Role,
+    Store, Stored, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
@@ -28,6 +28,8 @@ pub struct NewApp {
     pub exclusive_name: bool,
     /// Where a web app is found below the gateway: `/` and 1 to 127 letters, digits, `.`, `_`, `-` or `/`; unique.
     pub context: Option<String>,
+    /// How long its builds are kept.
+    pub retention: Retention,
     /// Settings under a dialect's own names, at most 64 KiB of JSON.
     pub configuration: Extra,
     /// Attributes to keep, at most 64 KiB of JSON.
@@ -46,6 +48,7 @@ pub struct AppChange {
     pub configuration: Option<Extra>,
     /// Members of the configuration to set; null removes one.
     pub configure: Extra,
+    pub retention: Option<Retention>,
     pub extra: Option<Extra>,
     /// How it is listed in a store; see [`Depot::list_app`].
     pub listing: Option<(Id<Store>, ListingChange)>,
@@ -298,6 +301,7 @@ impl NewApp {
             numbers: std::collections::BTreeMap::new(),
             builds: 0,
             icon: None,
+            retention: self.retention,
             platforms: Vec::new(),
             released_at: None,
             configuration: self.configuration,
@@ -347,6 +351,9 @@ impl AppChange {
             } else {
                 app.configuration.insert(name.clone(), value.clone());
             }
+        }
+        if let Some(retention) = self.retention {
+            app.retention = retention;
         }
         check_extra("configuration", &app.configuration)?;
         if let Some(extra) = &self.extra {

@@ -146,7 +146,7 @@ impl Depot {
     }
 
     /// The releases that a selection names; `None` for all.
-    async fn selected(
+    pub(super) async fn selected(
         &self,
         organization: Id<Organization>,
         app: Id<App>,

@@ -52,6 +52,9 @@ pub struct App {
     /// The number of the newest release by platform and, after a slash, the part of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, u64>,
+    /// How long its builds are kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// When the last release came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
@@ -61,6 +64,18 @@ pub struct App {
     /// Attributes that clients keep here; never interpreted.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
+}
+
+/// How long builds are kept; `None` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Retention {
+    /// Days after they came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// How many, the newest, of those that one publication may offer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_publication: Option<u32>,
 }
 
 /// A named lifecycle table.

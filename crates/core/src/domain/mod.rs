@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::records::{Batch, Claim, Record};
 
-pub use app::{App, AppKind, LifecycleName};
+pub use app::{App, AppKind, LifecycleName, Retention};
 pub use asset::{Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Location, Reference};
 pub use auth_policy::{AuthMethod, AuthPolicy};
 pub use build::{Build, BuildNotes, BuildStatus, Deployer, Git, Job, Notify};

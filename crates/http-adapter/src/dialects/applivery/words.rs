@@ -270,6 +270,7 @@ pub(super) fn sort_field(word: &str) -> Option<Field> {
         "status" => "status",
         "os" | "buildPlatform" => "platform",
         "versionName" => "version",
+        "lastBuildProcessedDate" => "releasedAt",
         _ => return None,
     };
     Field::parse(path).ok()

@@ -5,6 +5,7 @@ mod assets;
 mod builds;
 mod download;
 mod publications;
+mod retention;
 mod tokens;
 mod upload;
 
@@ -54,7 +55,9 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/mdm/assets/{id}", get(assets::get).put(assets::update).delete(assets::remove))
         .route("/mdm/assets/{id}/file", get(assets::download))
         .route("/apps", get(apps::list).post(apps::create))
-        .route("/apps/{app}", get(apps::get).delete(apps::remove))
+        .route("/apps/{app}", get(apps::get).put(apps::update).delete(apps::remove))
+        .route("/apps/{app}/retention", get(retention::plan))
+        .route("/apps/{app}/retention/{id}", post(retention::apply))
         .route("/apps/{app}/tokens", get(tokens::list).post(tokens::create))
         .route("/apps/{app}/tokens/{id}", delete(tokens::remove))
         .nest("/apps/{app}", builds.clone())

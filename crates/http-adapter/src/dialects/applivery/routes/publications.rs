@@ -169,7 +169,13 @@ impl Call {
         }
         let name = |id: Id<Group>| names.get(&id).cloned().unwrap_or_else(|| id.to_string());
         let groups = |listing: &Listing| -> Vec<Vec<String>> {
-            listing.audience.lists().into_iter().map(|all| all.into_iter().map(name).collect()).collect()
+            let lists = listing.audience.lists().into_iter();
+            let names = |all: Vec<Id<Group>>| {
+                let mut names: Vec<String> = all.into_iter().map(name).collect();
+                names.sort();
+                names
+            };
+            lists.map(names).collect()
         };
         Ok(listings.iter().map(|listing| self.item(listing, groups(listing))).collect())
     }

@@ -1,18 +1,22 @@
 //! The documented shapes: requests with their checks, and answers.
 
+mod app;
 mod build;
 mod publication;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use appdepot_core::domain::Extra;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::words;
 
+pub(crate) use app::{
+    Application, ApplicationBody, Configuration, Counts, RetentionApplied, RetentionInForce, RetentionPlan,
+    Security, settings,
+};
 pub(crate) use build::{ApplicationInfo, BuildForm, BuildItem, Deployer, DownloadToken};
 pub(crate) use publication::{PublicationBody, PublishedApp, Terms, filter};
 
@@ -22,12 +26,6 @@ pub(crate) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
 const SHORT_LIMIT: usize = 128;
 /// The longest other text, in characters.
 const TEXT_LIMIT: usize = 256;
-/// The longest script, in characters. Not documented.
-const SCRIPT_LIMIT: usize = 64 * 1024;
-/// The most bytes of an app's `metadata`, as JSON. Not documented.
-const METADATA_LIMIT: usize = 16 * 1024;
-/// How deep an app's `metadata` may nest. Not documented.
-const METADATA_DEPTH: usize = 8;
 
 /// The body of `POST …/mdm/assets//edge/asset`.
 #[derive(Debug)]
@@ -67,17 +65,6 @@ pub(crate) struct DeclaredApk {
     pub(crate) min_sdk: Option<String>,
     pub(crate) target_sdk: Option<String>,
     pub(crate) product_name: Option<String>,
-}
-
-/// The body of `POST …/apps`.
-#[derive(Debug)]
-pub(crate) struct NewApplication {
-    pub(crate) name: String,
-    /// A provider's id; `None` for the organization's default.
-    pub(crate) storage_provider: Option<String>,
-    pub(crate) language: Option<&'static str>,
-    pub(crate) metadata: Extra,
-    pub(crate) scripts: Extra,
 }
 
 impl EdgeAsset {
@@ -164,41 +151,6 @@ impl DeclaredApk {
     }
 }
 
-impl NewApplication {
-    pub(crate) fn read(body: &Value) -> Result<Self, Fault> {
-        let mut wrong = Wrong::default();
-        let root = Fields::root(body)?;
-        let name = root.required(&mut wrong, "name", SHORT_LIMIT);
-        let configuration = root.object(&mut wrong, "configuration", "configuration.");
-        let configured = |wrong: &mut Wrong, name| configuration.as_ref()?.text(wrong, name, TEXT_LIMIT);
-        let storage_provider = configured(&mut wrong, "storageProvider")
-            .filter(|provider| !provider.is_empty() && provider != "__DEFAULT__");
-        let language = configured(&mut wrong, "notificationLanguage").and_then(|word| {
-            let known = words::language(&word);
-            if known.is_none() {
-                wrong.one_of("configuration.notificationLanguage", &words::LANGUAGES);
-            }
-            known
-        });
-        let metadata = root.object(&mut wrong, "metadata", "metadata.").map(|fields| fields.0.clone());
-        let metadata = metadata.unwrap_or_default();
-        let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
-        if size > METADATA_LIMIT || !shallow(metadata.values(), METADATA_DEPTH) {
-            let limit = format!("at most {METADATA_LIMIT} bytes of JSON, {METADATA_DEPTH} levels deep");
-            wrong.add("metadata", &limit);
-        }
-        let mut scripts = Extra::new();
-        if let Some(fields) = root.object(&mut wrong, "defaultScripts", "defaultScripts.") {
-            for name in ["preInstall", "postInstall", "audit", "enforce", "runner"] {
-                if let Some(script) = fields.text(&mut wrong, name, SCRIPT_LIMIT) {
-                    scripts.insert(name.to_owned(), script.into());
-                }
-            }
-        }
-        wrong.into_result(Self { name, storage_provider, language, metadata, scripts })
-    }
-}
-
 /// Groups as JSON: lists of lists of texts; a text among the outer ones is a list of its own.
 pub(crate) fn groups(json: &Value) -> Option<Vec<Vec<String>>> {
     let text = |json: &Value| json.as_str().map(str::to_owned);
@@ -258,14 +210,6 @@ pub(crate) fn is_reference(text: &str) -> bool {
     (3..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 
-fn shallow<'a>(mut values: impl Iterator<Item = &'a Value>, depth: usize) -> bool {
-    values.all(|value| match value {
-        Value::Array(members) => depth > 0 && shallow(members.iter(), depth - 1),
-        Value::Object(members) => depth > 0 && shallow(members.values(), depth - 1),
-        _ => true,
-    })
-}
-
 /// The members of an object, and what to put before their names in messages.
 struct Fields<'a>(&'a Map<String, Value>, &'static str);
 
@@ -280,6 +224,10 @@ impl Wrong {
 
     fn one_of(&mut self, field: &str, words: &[&str]) {
         self.add(field, &format!("must be one of {}", words.join(", ")));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn into_result<T>(self, value: T) -> Result<T, Fault> {
@@ -501,43 +449,6 @@ pub(crate) struct ConfigApk {
     pub(crate) product_name: Option<String>,
 }
 
-/// An app. Fields that nothing is known of are left out; all are optional in the document.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Application {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) slug: String,
-    pub(crate) description: String,
-    pub(crate) organization: String,
-    pub(crate) oss: Vec<&'static str>,
-    pub(crate) security: Security,
-    pub(crate) configuration: Configuration,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_build_processed_date: Option<String>,
-    pub(crate) metadata: Extra,
-    pub(crate) default_scripts: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) created_by: Option<String>,
-    pub(crate) created_at: String,
-    pub(crate) updated_at: String,
-}
-
-/// What the actor may do with an app.
-#[derive(Debug, Serialize)]
-pub(crate) struct Security {
-    pub(crate) role: String,
-}
-
-/// Settings of an app.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Configuration {
-    pub(crate) storage_provider: Provider,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) notification_language: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -566,14 +477,6 @@ mod tests {
         ] {
             assert!(message.contains(&format!("{field}: ")), "{field} in {message}");
         }
-    }
-
-    #[test]
-    fn lengths_count_characters() {
-        let name = |length: usize| json!({ "name": "日".repeat(length) });
-        assert!(NewApplication::read(&name(128)).is_ok());
-        assert!(NewApplication::read(&name(129)).is_err());
-        assert!(NewApplication::read(&json!({})).is_err());
     }
 
     #[test]
