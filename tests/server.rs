@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+#[path = "server/builds.rs"]
+mod builds;
+
 const ADMIN_KEY: &str = "robot.0123456789abcdef0123456789abcdef";
 const APK: &[u8] = include_bytes!("../fixtures/field-notes.apk");
 

@@ -50,6 +50,7 @@ const CASES: &[&str] = &[
     "update_and_delete",
     "upload",
     "upload_refused",
+    "view",
 ];
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Applivery: the Workspace API's MDM assets and applications, under `/v1/organizations/{organization}`.
+//! Applivery: assets, applications, builds and publications, under `/v1/organizations/{organization}`; the same of one
+//! app for app tokens, under `/v1/integrations`; and `/v1/download/{token}`.
 //!
 //! | operation | answers |
 //! |---|---|
@@ -6,8 +7,22 @@
 //! | `POST mdm/assets` | multipart `file`, `name`, `description`, `segmentId`, `exposeToChildren`, in any order |
 //! | `POST mdm/assets//edge/asset` | registers an object that already is in a storage provider |
 //! | `GET`, `PUT`, `DELETE mdm/assets/{id}` | one asset |
+//! | `GET mdm/assets/{id}/view` | `url`, and `content` of a short text; not documented, and used by clients |
 //! | `GET mdm/assets/{id}/file` | its bytes; **ours**, the documents have no such operation |
-//! | `GET`, `POST apps`, `GET`, `DELETE apps/{idOrSlug}` | applications; creating answers 200 |
+//! | `GET`, `POST apps` | applications; `name`, `slug`, `os`; creating answers 200 |
+//! | `GET`, `PUT`, `DELETE apps/{idOrSlug}` | one application |
+//! | `GET apps/{app}/retention` | what the app's retention would remove now, and the plan's id; **ours** |
+//! | `POST apps/{app}/retention/{id}` | carries that plan out, 409 if it would be another one now; **ours** |
+//! | `GET`, `POST apps/{app}/tokens`, `DELETE …/{id}` | app tokens; the text of one is shown when it is made |
+//! | `GET`, `POST apps/{app}/builds` | builds; `versionName`, `status`, `os`; multipart `build` or `file` |
+//! | `GET`, `DELETE apps/{app}/builds/{id}` | one build |
+//! | `POST apps/{app}/builds/{id}/files` | attaches a `file` to a processed build |
+//! | `GET apps/{app}/builds/{id}/downloadToken` | a token; `type` is `auto`, `file` or `aab` |
+//! | `GET`, `POST stores/{store}/pubApps` | publications; `application`, `slug`, `filterType`, `filterValue` |
+//! | `GET`, `PUT`, `DELETE stores/{store}/pubApps/{id}` | one publication; `PUT` replaces all of it |
+//! | `/v1/integrations/builds…`, `/v1/integrations/distributions…` | the same, of the token's app |
+//! | `GET /v1/download/{token}` | 302 to the package, or to the manifest for an Apple device |
+//! | `GET /v1/download/{token}/manifest.plist` | what such a device installs from |
 //!
 //! `organization` is an id or a slug. Inside `mdm/` a doubled slash is a single one, so both spellings of the
 //! documents work; nothing is ever redirected.
@@ -34,14 +49,27 @@
 //! - **`security.role`** is the strongest role that was granted to the caller itself; `unknown` when it has none
 //!   of the documented ones. **`createdBy`** is left out for API keys, which have no id of the documented form.
 //! - **Apps** are made with the `direct` lifecycle: their releases start published. `metadata` may have 16 KiB
-//!   and 8 levels.
+//!   and 8 levels. `PUT` changes what is given. `sdk.*.lastBuildId` is told where one app is asked for, not in lists.
+//!   `counts.totalBuilds` counts builds that were processed or given up.
+//! - **Retention**: -1 stands for no bound. Nothing is removed unless somebody carries a plan out.
+//! - **Builds** are answered `pending` and read afterwards. Their files are no MDM assets. Names of form parts may be
+//!   spelled `deployer.info.branch` or `deployer[info][branch]`; certificates and passphrases that come with them are
+//!   dropped. `os` and `buildPlatform` are `ios`, `android`, `macos`, `windows` or `linux`; consoles are refused.
+//!   `packageIcon` is passed over: an icon is the package's own. Times are in seconds.
+//! - **Download tokens** are good for a time and not only once: an Apple device fetches a manifest and then the package,
+//!   and interrupted downloads go on. One for `auto` ends in `-manifest` where that is what it leads to.
+//! - **App tokens** are API keys that are good for one app and may do what its editors may; the scope `sdk` narrows one
+//!   to looking and fetching. `/v1/integrations` answers no other credential.
+//! - **Publications**: `{store}` is an id, a slug, or `1` for the main store, which is opened when it is missing. Slugs
+//!   are read in lower case. `groups` are names or ids. `password` is never answered; a change without one leaves the
+//!   one that was set. `filter-type` and `filterType` are the same.
 //! - **Paging**: `page` from 1, `limit` 20 unless given and at most 1000. `name` finds texts that contain it, in
 //!   any letter case. `expandTo` is checked and has no effect: organizations have no children yet.
 //! - **Unknown members** of a body are ignored.
 //!
 //! # Codes
 //!
-//! Documented: 3001, 4001 (with 401: there is no 403), 4002, 4004, 5006, 5007, 5017, 5060. Of our own, because the
+//! Documented: 3001, 4001 (with 401: there is no 403), 4002, 4004, 5006, 5007, 5014, 5017, 5060. Of our own, because the
 //! documents name none; the last two digits tell the status:
 //!
 //! | code | HTTP | means |

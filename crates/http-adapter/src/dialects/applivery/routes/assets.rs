@@ -1,6 +1,7 @@
 //! MDM assets: files of the organization.
 
 use appdepot_core::authorize::{Actor, Person};
+use appdepot_core::blobs::ByteRange;
 use appdepot_core::depot::{AssetChange, ForeignObject, NewAsset, NewFile};
 use appdepot_core::domain::{
     Asset, Content, File, Id, Location, Organization, StorageProvider, Stored, slugify,
@@ -10,12 +11,14 @@ use appdepot_core::query::{Field, Op};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
 use serde_json::Value;
 
 use super::super::fault::Fault;
 use super::super::types::{
-    Answer, Config, ConfigApk, ConfigMsi, DeclaredApk, Details, EdgeAsset, INTEGER_LIMIT, MdmAsset, Provider,
-    Removed, UploadedBy, is_id,
+    Answer, AssetView, Config, ConfigApk, ConfigMsi, DeclaredApk, Details, EdgeAsset, INTEGER_LIMIT,
+    MdmAsset, Provider, Removed, UploadedBy, is_id,
 };
 use super::super::words::{self, Extension};
 use super::upload::{Texts, Upload};
@@ -168,6 +171,27 @@ impl Details {
             ..AssetChange::default()
         }
     }
+}
+
+/// Where an asset is fetched, and what it says where that is a short text.
+pub(super) async fn view(call: Call) -> Answered {
+    /// The longest text that is shown, in bytes.
+    const TEXT_LIMIT: u64 = 256 * 1024;
+    let stored = call.asset().await?;
+    let url = match &stored.content {
+        Content::Link { url } => url.clone(),
+        Content::File(_) => address(&call.backend, stored.organization, stored.id),
+    };
+    let is_text = matches!(words::class_word(stored.class), "script" | "other");
+    let short = stored.file().is_some_and(|file| is_text && file.length <= TEXT_LIMIT);
+    let mut content = None;
+    if short {
+        let depot = &call.backend.depot;
+        let opened = depot.open_asset(&call.actor, stored.organization, stored.id, ByteRange::FULL).await?;
+        let bytes: Vec<Bytes> = opened.stream.try_collect().await?;
+        content = String::from_utf8(bytes.concat()).ok();
+    }
+    Ok(Answer::of(AssetView { content, url }).into_response())
 }
 
 /// What goes to the depot, and what the client says of the package.

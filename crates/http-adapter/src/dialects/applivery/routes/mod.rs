@@ -54,6 +54,7 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/mdm/assets/edge/asset", post(assets::add_edge))
         .route("/mdm/assets/{id}", get(assets::get).put(assets::update).delete(assets::remove))
         .route("/mdm/assets/{id}/file", get(assets::download))
+        .route("/mdm/assets/{id}/view", get(assets::view))
         .route("/apps", get(apps::list).post(apps::create))
         .route("/apps/{app}", get(apps::get).put(apps::update).delete(apps::remove))
         .route("/apps/{app}/retention", get(retention::plan))

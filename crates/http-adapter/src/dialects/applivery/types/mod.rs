@@ -365,6 +365,14 @@ pub(crate) struct MdmAsset {
     pub(crate) expose_to_children: bool,
 }
 
+/// `data` of a look at an asset.
+#[derive(Debug, Serialize)]
+pub(crate) struct AssetView {
+    /// Its text, where it is a short one.
+    pub(crate) content: Option<String>,
+    pub(crate) url: String,
+}
+
 /// Who added an asset.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
