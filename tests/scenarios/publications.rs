@@ -51,7 +51,7 @@ pub(super) async fn a_publication_follows_its_branch(ground: Ground) {
     assert_eq!((stage.offers(&main).await, stage.offers(&last).await), (vec![first], vec![side]));
     let second = Build::release(stage.build_of(&app, "main").await.id);
     assert_eq!((stage.offers(&main).await, stage.offers(&last).await), (vec![second], vec![second]));
-    stage.depot.remove_release(&system(), stage.acme, second).await.unwrap();
+    stage.depot.remove_release(&system(), stage.acme, second, None).await.unwrap();
     assert_eq!((stage.offers(&main).await, stage.offers(&last).await), (vec![first], vec![side]));
     for (selection, expected) in
         [(Selection::Builds(vec![first]), first), (Selection::Tag("side".to_owned()), side)]

@@ -358,7 +358,8 @@ async fn a_removed_build_leaves_nothing(backends: Backends) -> Outcome {
         let build = world.build(&world.depot()).await?;
         while world.depot().process_build().await?.is_some() {}
         let (new, file) = (NewAsset::default(), NewFile::default());
-        depot.attach_file(&system(), world.organization, build.id, new, file, body("symbols")).await?;
+        let symbols = body("symbols");
+        world.depot().attach_file(&system(), world.organization, build.id, new, file, symbols).await?;
         depot.remove_build(&system(), world.organization, build.id).await
     };
     at_every_call(&backends, false, flow, async |world, outcome, case| {
