@@ -131,6 +131,7 @@ fn application(
     let provider = configured("storageProvider").and_then(|id| Id::parse(id).ok()).unwrap_or(Id::NIL);
     // Made by a person with an id of the documented form, or left out.
     let creator = stored.owner.split_once(':').map(|(_, name)| name).filter(|name| is_id(name));
+    let picture = stored.own_icon.or(stored.icon);
     let in_force = RetentionInForce::of(&stored.retention);
     let systems = || stored.platforms.iter().map(|platform| words::platform_word(*platform)).collect();
     Application {
@@ -153,8 +154,8 @@ fn application(
         },
         retention_applied: in_force,
         last_build_processed_date: stored.released_at.map(|time| time.to_string()),
-        picture: stored.icon.map(|icon| assets::address(&call.backend, stored.organization, icon)),
-        picture_source: stored.icon.map(|_| "build"),
+        picture: picture.map(|icon| assets::address(&call.backend, stored.organization, icon)),
+        picture_source: picture.map(|_| if stored.own_icon.is_some() { "manual" } else { "build" }),
         counts: Counts { total_builds: stored.builds },
         metadata: stored.extra.clone(),
         default_scripts: settings(&stored.configuration, "defaultScripts"),
