@@ -217,7 +217,7 @@ fn sources(extension: &str) -> Vec<(PathBuf, String)> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir()
                 && !name.starts_with('.')
-                && !matches!(name.as_str(), "target" | "depot-data" | "corpus")
+                && !matches!(name.as_str(), "target" | "depot-data" | "corpus" | "node_modules")
             {
                 walk(&path, extension, found);
             } else if path.extension().is_some_and(|e| e == extension) {
