@@ -178,7 +178,7 @@ impl Keys {
             }
         };
         actor.scopes = scopes;
-        actor.home = Some(key.organization);
+        actor.home = Some(key.value.organization);
         actor.app = key.app;
         self.note_use(key).await;
         Ok(actor)
