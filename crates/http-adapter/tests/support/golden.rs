@@ -17,8 +17,8 @@
 //! ```
 //!
 //! An answer must have the listed headers, none of those after `!`, and exactly the body; JSON bodies are compared
-//! as JSON. Holes in an answer match and keep a value: `{{id}}` 24 hexadecimal digits, `{{sha256}}` 64,
-//! `{{time}}` an instant with milliseconds, `{{any}}` whatever. `{{id:app}}` keeps it under the name `app`. A
+//! as JSON. Holes in an answer match and keep a value: `{{id}}` 24 hexadecimal digits, `{{guid}}` 24 letters from
+//! `a` to `p`, `{{sha256}}` 64 digits, `{{time}}` an instant with milliseconds, `{{any}}` whatever. `{{id:app}}` keeps it under the name `app`. A
 //! request that says `{{app}}` gets the kept value. In requests `{{bytes:N}}` is N times `x`. Lines of multipart
 //! bodies end in CR LF.
 
@@ -195,7 +195,7 @@ fn matches(pattern: &str, text: &str, kept: &mut BTreeMap<String, String>) -> bo
     let Some(text) = text.strip_prefix(before) else { return false };
     let (kind, name) = hole.split_once(':').unwrap_or((hole, hole));
     let length = match kind {
-        "id" | "time" => 24,
+        "id" | "guid" | "time" => 24,
         "sha256" => 64,
         "any" => match rest.split("{{").next().filter(|literal| !literal.is_empty()) {
             Some(literal) => text.find(literal).unwrap_or(text.len()),
@@ -208,6 +208,7 @@ fn matches(pattern: &str, text: &str, kept: &mut BTreeMap<String, String>) -> bo
     let hex = value.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
     let shaped = match kind {
         "id" | "sha256" => hex,
+        "guid" => value.bytes().all(|c| (b'a'..=b'p').contains(&c)),
         "time" => value.char_indices().all(|(at, c)| match at {
             4 | 7 => c == '-',
             10 => c == 'T',
@@ -222,7 +223,7 @@ fn matches(pattern: &str, text: &str, kept: &mut BTreeMap<String, String>) -> bo
     if !shaped {
         return false;
     }
-    if matches!(kind, "id" | "sha256" | "time" | "any") {
+    if matches!(kind, "id" | "guid" | "sha256" | "time" | "any") {
         kept.insert(name.to_owned(), value.to_owned());
     }
     matches(rest, text, kept)
