@@ -44,8 +44,10 @@
 //! - **`configurations`** of policies hold no secrets: what is named like one is answered and kept as `********`.
 //!   People sign in here by `FEEDHENRY` only, which is an account and its password; the other types are kept.
 //! - **`config`** of an Apple binary is its package's `bundle_id`, and over that what `setbinaryconfig` said.
-//! - **Uploads** must be what their type says, else `invalid_type`. An icon is a picture of at most 256 KiB. An item
+//! - **Uploads** must be what their type says, else `invalid_type`. An icon is a picture of at most 512 KiB. An item
 //!   without one gets that of its package.
+//! - **Keys** are shown whole when they are made; lists have the part before the dot, which is enough to delete one.
+//! - **Preferences** (`setProp`) belong to the vendor's own pages and are not kept.
 //! - **Dates** of binaries are as in the document (`Fri Nov 02 10:06:48 GMT 2012`), those of the audit log as the
 //!   service spelled them (`2017-07-07 10:03:28:117`).
 //! - **Addresses** are made of the configured public one, never of a request.
