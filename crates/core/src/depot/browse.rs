@@ -75,7 +75,7 @@ impl Depot {
         let app: Stored<App> = self.load(organization, listing.app).await?;
         self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
         let this = Query::of::<Listing>(organization).filter(Field::Id, Op::Eq(listing.id.into())).limit(1);
-        let this = self.for_audience(actor, self.unexpired(this)?).await?;
+        let this = self.for_visitor(actor, self.unexpired(this)?).await?;
         if self.list::<Listing>(&this).await?.items.is_empty() {
             return Err(missing());
         }
