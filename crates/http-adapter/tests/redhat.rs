@@ -279,7 +279,7 @@ impl Inspector for Toys {
         Inspection { format, package: Some(package), ..Inspection::unknown() }
     }
 
-    async fn icon(&self, source: &dyn Source) -> Option<Bytes> {
+    async fn icon(&self, source: &dyn Source, _: Option<u32>) -> Option<Bytes> {
         read(source).await.ends_with("with-icon").then(|| Bytes::from("toy png from the package"))
     }
 }
