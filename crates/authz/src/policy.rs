@@ -298,7 +298,8 @@ mod tests {
                 "appm:subscribe",
                 "appm:update",
                 "media.asset_manage",
-                "media.asset_read"
+                "media.asset_read",
+                "sdk"
             ]
         );
     }

@@ -162,6 +162,17 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
         ),
         ("media.asset_read", vec!["mdm.global.asset.get", "mdm.global.asset.list"]),
         (
+            "sdk",
+            vec![
+                "mdm.global.asset.get",
+                "mdm.global.asset.list",
+                "mad.application.management.get",
+                "mad.application.build.get",
+                "mad.application.build.list",
+                "mad.store.publishedApplication.list",
+            ],
+        ),
+        (
             "appm:read",
             all(&[SEE_APPS, SEE_ORGANIZATION, SUBSCRIBERS, PARTIES, &["mad.store.management.get"]]),
         ),
