@@ -8,7 +8,7 @@ use std::sync::Arc;
 use appdepot_core::authenticate::{Authenticator, Chain, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
 use appdepot_core::depot::Sessions;
-use appdepot_core::domain::{Asset, Id, Organization};
+use appdepot_core::domain::{Asset, Id, Organization, Role};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
@@ -217,6 +217,10 @@ impl Authorizer for Rules {
 
     async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
         self.authorize(actor, permission, &Target::organization(organization)).await.map(|()| Scope::All)
+    }
+
+    async fn outranks(&self, actor: &Actor, _: &Role, _: &Target) -> Result<bool> {
+        Ok(actor.subject.as_str() == "user:ada")
     }
 }
 
