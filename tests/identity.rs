@@ -189,7 +189,7 @@ async fn a_user_lives_and_leaves_nothing_behind(world: World) {
     role(depot, *acme, &subject, "org.viewer").await;
     depot.set_password(admin, *acme, made.id, PASSWORD).await.unwrap();
     let group = depot.create_group(admin, *acme, "Analysts", "").await.unwrap();
-    depot.change_members(admin, *acme, group.id, &[subject.clone()], &[]).await.unwrap();
+    depot.change_members(admin, *acme, group.id, std::slice::from_ref(&subject), &[]).await.unwrap();
     let key = NewKey { owner: Some(made.id), ..NewKey::new(*acme, "mine") };
     let key = depot.create_key(&Actor::new(subject.clone()), key).await.unwrap();
     let session = world.sign_in("ada", PASSWORD).await.unwrap();

@@ -283,7 +283,7 @@ impl Depot {
         id: Id<Session>,
     ) -> Result<()> {
         let found: Option<Stored<Session>> = self.find(organization, id).await?;
-        if !found.as_ref().is_some_and(|session| actor.subject == session.user.into()) {
+        if found.as_ref().is_none_or(|session| actor.subject != session.user.into()) {
             self.authorize(actor, permission::USER_UPDATE, Target::organization(organization)).await?;
         }
         self.remove_session(actor, found.ok_or_else(|| Error::not_found("session"))?).await

@@ -118,7 +118,7 @@ impl Depot {
             Ok(id) => self.find(organization, id).await?,
             Err(_) => self.find_user(organization, reference).await?,
         };
-        if !found.as_ref().is_some_and(|user| actor.subject == user.id.into()) {
+        if found.as_ref().is_none_or(|user| actor.subject != user.id.into()) {
             self.authorize(actor, permission::USER_LIST, Target::organization(organization)).await?;
         }
         found.ok_or_else(|| Error::not_found("user"))

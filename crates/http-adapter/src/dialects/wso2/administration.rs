@@ -379,7 +379,7 @@ pub(super) async fn stats(call: Call) -> Answer {
             result.push(Stat { app_name, version, count, users: if named { users } else { Vec::new() } });
         }
     }
-    result.sort_by(|a, b| b.count.cmp(&a.count));
+    result.sort_by_key(|tag| std::cmp::Reverse(tag.count));
     call.answer(&StatSummary { result }, None)
 }
 

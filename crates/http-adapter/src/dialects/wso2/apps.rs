@@ -150,7 +150,7 @@ impl Call {
         let expected = self.may_change(&view, modified, release.revision)?;
         let depot = &self.backend.depot;
         let done = depot.update_release(&self.actor, self.organization, release.id, expected, change).await;
-        Ok(done.map_err(unknown_part)?)
+        done.map_err(unknown_part)
     }
 }
 
