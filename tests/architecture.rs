@@ -24,12 +24,13 @@ const MUST_NOT_REACH: [(&str, &[&str]); 3] = [
 ];
 
 /// Third-party crates that exactly one of ours may name.
-const AT_HOME: [(&str, &str); 5] = [
+const AT_HOME: [(&str, &str); 6] = [
     ("opendal", "appdepot-storage"),
     ("sqlx", "appdepot-storage"),
     ("sea-query", "appdepot-storage"),
     ("casbin", "appdepot-authz"),
     ("axum", "appdepot-http"),
+    ("quick-xml", "appdepot-metadata"),
 ];
 
 /// Licences that may be linked without asking.

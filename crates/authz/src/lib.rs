@@ -6,7 +6,6 @@
 //! from them. Both keep what they know in a [`RecordStore`](appdepot_core::records::RecordStore).
 //! [`Argon2Passwords`] hashes passwords for core's [`Passwords`](appdepot_core::authenticate::Passwords) port; with
 //! the feature `jwt`, `Issuer` lets the tokens of an outside issuer in.
-//! [`Xacml`] answers its [`Conditions`](appdepot_core::conditions::Conditions) port with fragments of XACML 3.0.
 //! Whatever is not allowed is denied, and so is whatever could not be decided.
 
 mod casbin;
@@ -20,7 +19,6 @@ mod passwords;
 mod policy;
 mod roles;
 mod snapshot;
-mod xacml;
 
 pub use self::casbin::{CasbinAuthorizer, LEASE, LEASE_LIMIT};
 #[cfg(feature = "jwt")]
@@ -29,4 +27,3 @@ pub use self::keys::{Keys, TOKEN_LIFETIME};
 pub use self::model::MODEL;
 pub use self::passwords::Argon2Passwords;
 pub use self::policy::DEFAULT_POLICY;
-pub use self::xacml::Xacml;
