@@ -39,10 +39,17 @@ pub trait Authorizer: fmt::Debug + Send + Sync + 'static {
     /// take it from them.
     ///
     /// # Behavior
-    /// - No, unless the authorizer knows what the role is about.
+    /// - An authorizer that does not know what the role is about asks for everything there is.
     async fn outranks(&self, actor: &Actor, role: &Role, target: &Target) -> Result<bool> {
-        let _ = (actor, role, target);
-        Ok(false)
+        let _ = role;
+        for permission in permission::ALL {
+            match self.authorize(actor, permission, target).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     /// Why `actor` may or may not do `permission` on `target`.
