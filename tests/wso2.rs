@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use appdepot::authenticate::{AccessToken, Authenticator};
 use appdepot::authorize::{Actor, Subject};
-use appdepot::authz::CasbinAuthorizer;
+use appdepot::authz::{CasbinAuthorizer, Xacml};
 use appdepot::depot::{NewApp, NewRelease};
 use appdepot::domain::{Id, LifecycleName, Organization, Release, Role, Stored};
 use appdepot::error::CredentialFault;
@@ -18,8 +18,10 @@ use appdepot::{Depot, Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
+
+const PUBLISHER: &str = "/api/appm/publisher/v1.1";
 
 /// Who may send which actions, by hand.
 const ROLES: [(&str, &str, &[Verb]); 5] = [
@@ -90,6 +92,66 @@ async fn every_action_is_taken_or_refused_as_table_and_roles_say() {
     assert_eq!(taken, edges + (edges - submitting) + submitting + reviewing);
 }
 
+/// The documented fragment, asking for a role of this name.
+fn fragment(role: &str) -> String {
+    format!(
+        r#"<Condition><Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:any-of"><Function FunctionId="urn:oasis:names:tc:xacml:1.0:function:string-equal"/><AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">{role}</AttributeValue><AttributeDesignator Category="urn:oasis:names:tc:xacml:1.0:subject-category:access-subject" AttributeId="http://wso2.org/claims/role" DataType="http://www.w3.org/2001/XMLSchema#string" MustBePresent="true"/></Apply></Condition>"#
+    )
+}
+
+#[tokio::test]
+async fn whom_a_policy_does_not_permit_does_not_subscribe() {
+    let deny = format!(r#"<Rule Effect="Deny" RuleId="r1">{}</Rule>"#, fragment("contractor"));
+    let except = fragment("contractor")
+        .replace("<Condition>", r#"<Rule Effect="Permit" RuleId="r1"><Condition><Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:not">"#)
+        .replace("</Condition>", "</Apply></Condition></Rule>");
+    // Mia is a contractor, Cleo is not.
+    for (conditions, policy, mia, cleo) in [
+        (Xacml::new(), fragment("contractor"), 200, 403),
+        (Xacml::new(), except, 403, 200),
+        (Xacml::new(), deny.clone(), 403, 403),
+        (Xacml::new().only_deny_blocks(), deny, 403, 200),
+        (Xacml::new(), fragment("org.member"), 200, 403),
+    ] {
+        let works = Works::with(conditions).await;
+        let group = works.depot.create_group(&works.system, works.acme, "contractor", "").await.unwrap();
+        let contractor = [Subject::user("mia").unwrap()];
+        works.depot.change_members(&works.system, works.acme, group.id, &contractor, &[]).await.unwrap();
+        let body = json!({"policyPartialName": "who", "policyPartial": policy});
+        let administration = format!("{PUBLISHER}/administration/xacmlpolicies");
+        let (status, made) = works.post("ada", &administration, &body).await;
+        assert_eq!(status, 201, "{made}");
+        let id = made["policyPartialId"].to_string();
+        let app = json!({
+            "name": "Portal", "version": "1.0", "displayName": "Portal", "context": "portal",
+            "policyGroups": [{"policyGroupName": "Default", "throttlingTier": "Gold", "policyPartialMapping": [id]}],
+        });
+        let (status, app) = works.post("ada", &format!("{PUBLISHER}/apps/webapp"), &app).await;
+        assert_eq!(status, 201, "{app}");
+        let id = app["id"].as_str().unwrap();
+        for verb in way_to(State::Published) {
+            let action = action(*verb).replace(' ', "%20");
+            let path = format!("{PUBLISHER}/apps/webapp/change-lifecycle?appId={id}&action={action}");
+            assert_eq!(works.post("ada", &path, &json!({})).await.0, 202);
+        }
+        let path = format!("/api/appm/store/v1.1/apps/webapp/id/{id}/subscription");
+        for (who, expected) in [("mia", mia), ("cleo", cleo)] {
+            let (status, body) = works.post(who, &path, &json!({})).await;
+            assert_eq!(status, expected, "{who} {policy}: {body}");
+        }
+    }
+    let (status, body) = Works::new()
+        .await
+        .post(
+            "ada",
+            &format!("{PUBLISHER}/administration/xacmlpolicies/validate"),
+            &json!({"policyPartial": "<Condition>\n<Apply FunctionId='x'/></Condition>"}),
+        )
+        .await;
+    assert_eq!(status, 400);
+    assert_eq!(body["description"], "not understood at character 13: the function x is not known");
+}
+
 /// As the wire has it, by hand.
 fn action(verb: Verb) -> &'static str {
     match verb {
@@ -130,10 +192,18 @@ struct Works {
 
 impl Works {
     async fn new() -> Self {
+        Self::with(Xacml::new()).await
+    }
+
+    async fn with(conditions: Xacml) -> Self {
         let records = Arc::new(MemoryRecords::new());
         let system = Actor::system("test");
         let authorizer = CasbinAuthorizer::new(records.clone());
-        let depot = Depot::builder().records(records).authorizer(Arc::new(authorizer)).build();
+        let depot = Depot::builder()
+            .records(records)
+            .authorizer(Arc::new(authorizer))
+            .conditions(Arc::new(conditions))
+            .build();
         let acme = depot.create_organization(&system, "acme", "Acme Corp.").await.unwrap().id;
         for (who, role, _) in ROLES {
             let role = Role::parse(role).unwrap();
@@ -156,6 +226,17 @@ impl Works {
             release = self.depot.step(&self.system, self.acme, release.id, *verb, "").await.unwrap();
         }
         release
+    }
+
+    async fn post(&self, who: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {who}"))
+            .header("content-type", "application/json");
+        let response =
+            self.service.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
     async fn act(&self, who: &str, word: &str, release: &Stored<Release>, verb: Verb) -> (u16, Value) {

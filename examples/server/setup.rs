@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use appdepot::authorize::Actor;
-use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys};
+use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys, Xacml};
 use appdepot::blobs::BlobStore;
 use appdepot::depot::{NewKey, NewUser};
 use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, Stored};
@@ -93,6 +93,7 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let builder = || {
         Depot::builder()
             .passwords(Arc::clone(&passwords) as _)
+            .conditions(Arc::new(Xacml::new()))
             .records(Arc::clone(&records))
             .blobs(Arc::clone(&blobs))
             .authorizer(Arc::clone(&authorizer) as _)

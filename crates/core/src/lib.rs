@@ -7,6 +7,7 @@
 pub mod authenticate;
 pub mod authorize;
 pub mod blobs;
+pub mod conditions;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod depot;

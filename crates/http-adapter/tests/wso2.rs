@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
+use appdepot_core::conditions::{Conditions, Facts};
 use appdepot_core::domain::{Id, Organization};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Problem, Source};
@@ -229,8 +230,12 @@ impl Plant {
             first.create_group(&system, acme, group, "").await.unwrap();
         }
         let rules = Rules { acme, rival };
-        let depot =
-            Depot::builder().records(records).authorizer(Arc::new(rules)).inspector(Arc::new(Toys)).build();
+        let depot = Depot::builder()
+            .records(records)
+            .authorizer(Arc::new(rules))
+            .conditions(Arc::new(Elements))
+            .inspector(Arc::new(Toys))
+            .build();
         Self { depot, acme, rival }
     }
 
@@ -303,6 +308,23 @@ impl Authenticator for Tokens {
 
     async fn grant(&self, _: &str, _: &str, _: Option<BTreeSet<String>>) -> Result<AccessToken> {
         Err(Error::new(ErrorKind::Unsupported, "no tokens here"))
+    }
+}
+
+/// Takes for a condition what begins like an element, and permits whom it names.
+#[derive(Debug)]
+struct Elements;
+
+impl Conditions for Elements {
+    fn check(&self, condition: &str) -> Result<()> {
+        if condition.starts_with('<') {
+            return Ok(());
+        }
+        Err(Error::invalid("policy", "not understood at character 1: no element"))
+    }
+
+    fn permits(&self, condition: &str, facts: &Facts) -> bool {
+        condition.contains(facts.subject.as_str())
     }
 }
 

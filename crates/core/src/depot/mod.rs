@@ -16,6 +16,7 @@ mod ends;
 mod icons;
 mod intake;
 mod keys;
+mod listings;
 mod measure;
 mod people;
 mod pictures;
@@ -42,6 +43,7 @@ use serde_json::Value as Json;
 use crate::authenticate::{NoPasswords, Passwords};
 use crate::authorize::{Actor, Authorizer, DenyAll, Scope, Target};
 use crate::blobs::BlobStore;
+use crate::conditions::{Conditions, NoConditions};
 use crate::domain::{
     App, Entity, Extra, Id, NewEvent, Organization, Revision, StorageProvider, Stored, Timestamp,
 };
@@ -64,13 +66,14 @@ pub use deliver::{Download, IssuedTicket, Ticketed};
 pub use documents::NewDocument;
 pub use intake::Purpose;
 pub use keys::{CreatedKey, NewKey};
+pub use listings::{ListingChange, NewListing};
 pub use people::GroupChange;
 pub use policies::{NewPolicy, PolicyChange};
 pub use publications::NewPublication;
 pub use releases::{NewRelease, NewVersion, ReleaseChange};
 pub use retention::RetentionPlan;
 pub use sessions::{IssuedSession, Sessions, SignedIn};
-pub use stores::{Entrance, ListingChange, NewListing, StoreChange};
+pub use stores::{Entrance, StoreChange};
 pub use upkeep::SweepReport;
 pub use users::{NewUser, UserChange};
 
@@ -104,6 +107,7 @@ struct Inner {
     records: Arc<dyn RecordStore>,
     authorizer: Arc<dyn Authorizer>,
     passwords: Arc<dyn Passwords>,
+    conditions: Arc<dyn Conditions>,
     attempts: Attempts,
     inspector: Arc<dyn Inspector>,
     providers: BTreeMap<Id<StorageProvider>, (StorageProvider, Arc<dyn BlobStore>)>,
@@ -197,6 +201,13 @@ impl DepotBuilder {
         self
     }
 
+    /// Who reads the conditions of policies. Default: nobody; no policy is written, and none permits.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Arc<dyn Conditions>) -> Self {
+        self.0.conditions = conditions;
+        self
+    }
+
     /// Who reads packages. Default: nobody; every file is `unknown`.
     #[must_use]
     pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
@@ -239,6 +250,7 @@ impl Depot {
             records: Arc::new(MemoryRecords::new()),
             authorizer: Arc::new(DenyAll),
             passwords: Arc::new(NoPasswords),
+            conditions: Arc::new(NoConditions),
             attempts: Attempts::new(),
             inspector: Arc::new(NoInspector),
             providers: BTreeMap::new(),

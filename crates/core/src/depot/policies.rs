@@ -1,9 +1,14 @@
 //! Policies: conditions on who may have the releases that name them.
 
-use crate::authorize::{Actor, Target, permission};
-use crate::domain::{Id, Organization, Policy, Release, Revision, Stored, check_optional_text, check_text};
+use std::collections::BTreeSet;
+
+use crate::authorize::{Actor, Subject, Target, permission};
+use crate::conditions::Facts;
+use crate::domain::{
+    Grant, Group, Id, Organization, Policy, Release, Revision, Stored, check_optional_text, check_text,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{Field, Op, Page, Query};
+use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::Batch;
 
 use super::{Depot, retry};
@@ -196,14 +201,43 @@ impl Depot {
     }
 
     fn check_condition(&self, condition: &str) -> Result<()> {
-        check_text("policy", condition, 2_048)
+        check_text("policy", condition, 2_048)?;
+        self.0.conditions.check(condition)
     }
 
-    /// Whether every policy of a release permits the actor to have it. Without an evaluator none does.
+    /// Whether every policy of a release permits the actor to have it, as things are now.
     pub(super) async fn check_policies(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
         if release.policies.is_empty() || actor.is_system() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forbidden, "a policy does not permit it"))
+        let facts = self.facts(actor, release).await?;
+        for id in &release.policies {
+            let policy: Stored<Policy> = self.load(release.organization, *id).await?;
+            if !self.0.conditions.permits(&policy.condition, &facts) {
+                return Err(Error::new(ErrorKind::Forbidden, "a policy does not permit it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the policies of a release may ask of the actor.
+    async fn facts(&self, actor: &Actor, release: &Stored<Release>) -> Result<Facts> {
+        let organization = release.organization;
+        let mut ids: BTreeSet<_> = self.groups_of(organization, &actor.subject).await?.into_iter().collect();
+        ids.extend(&actor.groups);
+        let mut groups = BTreeSet::new();
+        let mut holders = vec![Value::from(actor.subject.as_str())];
+        for id in ids {
+            // A credential may still say a group that is gone.
+            if let Some(group) = self.find::<Group>(organization, id).await? {
+                groups.insert(group.value.name);
+                holders.push(Value::from(Subject::group(id).as_str()));
+            }
+        }
+        let held = Query::of::<Grant>(organization).filter(Field::parse("subject")?, Op::In(holders));
+        let grants = self.list_all::<Grant>(held).await?.into_iter();
+        let here = grants.filter(|grant| grant.app.is_none_or(|app| app == release.app));
+        let roles = here.map(|grant| grant.role.as_str().to_owned()).collect();
+        Ok(Facts { subject: actor.subject.clone(), person: actor.person.clone(), groups, roles })
     }
 }

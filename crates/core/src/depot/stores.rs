@@ -1,47 +1,17 @@
-//! Stores, what is listed in them, and for whom.
+//! Stores, and what people find in them.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Password, Revision, Selection, Store,
-    Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
+    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Revision, Selection, Store, Stored,
+    Visibility, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
-use crate::records::Batch;
 
-use super::{AppChange, Depot, SetChange, on_app, retry};
-
-/// An app that comes into a store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewListing {
-    /// Which store.
-    pub store: Id<Store>,
-    /// Which app.
-    pub app: Id<App>,
-    /// Its address in the store's URLs; the app's slug when absent.
-    pub slug: Option<String>,
-    /// Whether it is shown.
-    pub visibility: Visibility,
-    /// For whom.
-    pub audience: Audience,
-}
-
-/// What to change of a listing; `None` leaves as is.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct ListingChange {
-    pub slug: Option<String>,
-    pub visibility: Option<Visibility>,
-    pub audience: Option<Audience>,
-    /// Whether everyone who may use the store is in the audience.
-    pub everyone: Option<bool>,
-    /// The groups of the audience; they count when not everyone is in it.
-    pub groups: SetChange<Id<Group>>,
-    pub policies: SetChange<Id<AuthPolicy>>,
-}
+use super::{Depot, ListingChange, SetChange, on_app};
 
 /// What to change of a store; `None` leaves as is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -215,172 +185,6 @@ impl Depot {
         Ok(())
     }
 
-    /// Puts an app into a store.
-    ///
-    /// # Errors
-    /// `NotFound` for the store, the app or a group of the audience; `Conflict(Taken)` when the app or the slug is
-    /// in the store already.
-    pub async fn create_listing(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        new: NewListing,
-    ) -> Result<Stored<Listing>> {
-        for attempt in 1.. {
-            let app: Stored<App> = self.load(organization, new.app).await?;
-            self.authorize(actor, permission::LISTING_CREATE, on_app(&app)).await?;
-            let store: Stored<Store> = self.load(organization, new.store).await?;
-            self.check_audience(organization, &new.audience).await?;
-            let slug = new.slug.clone().unwrap_or_else(|| app.slug.clone());
-            check_slug(&slug)?;
-            let listing = Listing {
-                store: store.id,
-                app: app.id,
-                name: app.name.clone(),
-                slug,
-                visibility: new.visibility,
-                audience: new.audience.clone(),
-                policies: Vec::new(),
-                publication: None,
-                offers: self.offers(organization, app.id, None, &Selection::Last).await?,
-            };
-            let stored = Stored::new(organization, listing, self.now());
-            let mut batch = Batch::new();
-            batch.insert(&stored)?;
-            // Orders this against lifecycle steps of the app, which write the app too.
-            batch.update(&app.changed(app.value.clone(), self.now()))?;
-            batch.events.push(self.event(actor, "listing.create", &stored));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
-    }
-
-    /// Changes a listing. With an `expected` revision, only if that is the stored one.
-    ///
-    /// # Errors
-    /// `Conflict(Stale)`, `Conflict(Taken)`; `NotFound(group)`.
-    pub async fn update_listing(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        id: Id<Listing>,
-        expected: Option<Revision>,
-        change: ListingChange,
-    ) -> Result<Stored<Listing>> {
-        let stored: Stored<Listing> = self.load(organization, id).await?;
-        self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, stored.app)).await?;
-        self.check_listing(organization, &change).await?;
-        self.update(actor, "listing.update", stored, expected, |listing| change.apply(listing)).await
-    }
-
-    /// Changes how an app is listed in a store. What is not in the store yet is put there first: for everyone, and
-    /// not shown.
-    ///
-    /// # Errors
-    /// As [`Depot::update_app`]; `NotFound` for the store, a group or an auth policy.
-    pub async fn list_app(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        store: Id<Store>,
-        app: Id<App>,
-        change: ListingChange,
-    ) -> Result<Stored<Listing>> {
-        let change = AppChange { listing: Some((store, change)), ..AppChange::default() };
-        self.update_app(actor, organization, app, None, change).await?;
-        let listed = self.find_claimed(organization, "app", &format!("{store}/{app}")).await?;
-        listed.ok_or_else(|| Error::not_found("listing"))
-    }
-
-    /// Adds to `batch` what becomes of an app's listings: they carry its name, and one of them may change or be made.
-    pub(super) async fn relist(
-        &self,
-        actor: &Actor,
-        batch: &mut Batch,
-        app: &Stored<App>,
-        change: Option<&(Id<Store>, ListingChange)>,
-    ) -> Result<()> {
-        let organization = app.organization;
-        let of_app = Query::of::<Listing>(organization).filter(Field::parse("app")?, Op::Eq(app.id.into()));
-        let mut wanted = change;
-        for stored in self.list_all::<Listing>(of_app).await? {
-            let mut next = Listing { name: app.name.clone(), ..stored.value.clone() };
-            if let Some((_, change)) =
-                wanted.take_if(|(store, _)| *store == stored.store && stored.publication.is_none())
-            {
-                self.authorize(actor, permission::LISTING_UPDATE, on_app(app)).await?;
-                self.check_listing(organization, change).await?;
-                change.apply(&mut next)?;
-                batch.events.push(self.event(actor, "listing.update", &stored));
-            }
-            if next != stored.value {
-                batch.update(&stored.changed(next, self.now()))?;
-            }
-        }
-        if let Some((store, change)) = wanted {
-            self.authorize(actor, permission::LISTING_CREATE, on_app(app)).await?;
-            self.check_listing(organization, change).await?;
-            let mut listing = Listing {
-                store: self.load::<Store>(organization, *store).await?.id,
-                app: app.id,
-                name: app.name.clone(),
-                slug: app.slug.clone(),
-                visibility: Visibility::Inactive,
-                audience: Audience::everyone(),
-                policies: Vec::new(),
-                publication: None,
-                offers: self.offers(organization, app.id, None, &Selection::Last).await?,
-            };
-            change.apply(&mut listing)?;
-            let stored = Stored::new(organization, listing, self.now());
-            batch.insert(&stored)?;
-            batch.events.push(self.event(actor, "listing.create", &stored));
-        }
-        Ok(())
-    }
-
-    async fn check_listing(&self, organization: Id<Organization>, change: &ListingChange) -> Result<()> {
-        if let Some(audience) = &change.audience {
-            self.check_audience(organization, audience).await?;
-        }
-        self.check_audience(organization, &Audience::any_of(change.groups.added().copied())).await?;
-        self.check_auth_policies(organization, &change.policies).await
-    }
-
-    /// Takes an app out of a store.
-    ///
-    /// # Errors
-    /// See [`Depot`].
-    pub async fn remove_listing(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        id: Id<Listing>,
-    ) -> Result<()> {
-        let stored: Stored<Listing> = self.load(organization, id).await?;
-        self.authorize(actor, permission::LISTING_REMOVE, Target::app(organization, stored.app)).await?;
-        let mut batch = Batch::new();
-        batch.delete(&stored);
-        if let Some(password) = self.find::<Password>(organization, id.cast()).await? {
-            batch.delete(&password);
-        }
-        batch.events.push(self.event(actor, "listing.remove", &stored));
-        self.commit(batch).await
-    }
-
-    /// The listings that `query` describes, whatever their audience: for those who run the store.
-    ///
-    /// # Errors
-    /// See [`Depot`]; `Invalid` for a query out of bounds.
-    pub async fn listings(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Listing>>> {
-        let query = self.scoped(actor, permission::LISTING_LIST, query, Field::parse("app")?).await?;
-        self.list(&query).await
-    }
-
     /// What the actor finds in a store: shown, with something to install, and for an audience that includes them.
     /// One query; pages are never filtered after they were cut.
     ///
@@ -504,37 +308,6 @@ impl Depot {
             }
         }
         Ok(())
-    }
-}
-
-impl ListingChange {
-    fn apply(&self, listing: &mut Listing) -> Result<()> {
-        if let Some(slug) = &self.slug {
-            check_slug(slug)?;
-            listing.slug.clone_from(slug);
-        }
-        if let Some(visibility) = self.visibility {
-            listing.visibility = visibility;
-        }
-        if let Some(audience) = &self.audience {
-            listing.audience = audience.clone();
-        }
-        let everyone = self.everyone.unwrap_or_else(|| listing.audience.has_everyone());
-        let groups = &mut listing.audience.groups;
-        let spelled = |groups: &Vec<Id<Group>>| groups.iter().map(Id::to_string).collect::<Vec<_>>();
-        let change = SetChange {
-            replace: self.groups.replace.as_ref().map(spelled),
-            add: spelled(&self.groups.add),
-            remove: spelled(&self.groups.remove),
-        };
-        change.apply(groups);
-        groups.retain(|group| group != Audience::EVERYONE);
-        if everyone {
-            groups.insert(0, Audience::EVERYONE.to_owned());
-        }
-        self.policies.apply(&mut listing.policies);
-        check_count("audience", listing.audience.groups.len())?;
-        check_count("policies", listing.policies.len())
     }
 }
 

@@ -183,6 +183,7 @@ fn wire_name(field: &str) -> &str {
         "package" => "appmeta",
         "audience" => "visibleRoles",
         "notes" => "recentChanges",
+        "policy" => "policyPartial",
         "url" => "appUrL",
         other => other,
     }

@@ -50,7 +50,10 @@
 //! - **One-time links** end with the depot's tickets. Their second use from the first byte is 403; what was begun may
 //!   be continued.
 //! - **Policy partials**: only their author changes them. One that apps name is 412, with the apps. A subscription
-//!   or download needs every policy of the app to permit it.
+//!   or download needs every policy of the app to permit it: a partial that only denies lets nobody in, unless the
+//!   depot's conditions are told to evaluate as WSO2's gateway does.
+//! - **Subscriptions** stay when an app is retired, whatever state it comes from: they say who has it, and go with the
+//!   app. WSO2 drops them on the way from Deprecated, and keeps them on the way from Unpublished.
 //! - **Stats** are those of subscriptions; nothing here passes requests on to web apps.
 
 mod administration;
