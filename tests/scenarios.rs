@@ -14,11 +14,11 @@ use appdepot::authz::CasbinAuthorizer;
 use appdepot::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
 use appdepot::conformance::depot::Backends;
 use appdepot::depot::{
-    Depot, ForeignObject, ListingChange, NewApp, NewAsset, NewFile, NewListing, NewRelease,
+    AssetChange, Depot, ForeignObject, ListingChange, NewApp, NewAsset, NewFile, NewListing, NewRelease,
 };
 use appdepot::domain::{
-    App, Asset, Audience, Blob, EventFilter, Id, LifecycleName, Listing, Organization, Release, Role,
-    StorageProvider, Store, Stored, Timestamp, Visibility,
+    App, Asset, Audience, Blob, EventFilter, Id, LifecycleName, Listing, Organization, Reference, Release,
+    Role, StorageProvider, Store, Stored, Timestamp, Visibility,
 };
 use appdepot::error::Detail;
 use appdepot::lifecycle::{Lifecycle, State, Verb};
@@ -36,10 +36,13 @@ use tempfile::TempDir;
 
 #[path = "scenarios/builds.rs"]
 mod builds;
+#[path = "scenarios/organizations.rs"]
+mod organizations;
 #[path = "scenarios/publications.rs"]
 mod publications;
 
 use builds::*;
+use organizations::*;
 use publications::*;
 
 /// Fresh backends for one scenario, and what keeps them alive.
@@ -80,6 +83,8 @@ fn main() {
         a_publication_is_for_members_of_all_its_groups_until_it_ends
         a_password_is_kept_as_a_hash_and_asked_for_once
         a_retention_does_what_was_seen_or_nothing
+        what_is_exposed_is_seen_below_and_changed_by_nobody_there
+        a_part_of_an_organization_is_made_by_its_owners
     };
     let postgres = Arc::new(Postgres::start());
     let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");

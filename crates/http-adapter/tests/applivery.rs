@@ -40,6 +40,7 @@ const CASES: &[&str] = &[
     "edge",
     "edge_refused",
     "failures",
+    "inherited",
     "list",
     "list_refused",
     "not_found",
@@ -197,10 +198,10 @@ const APPS: &str = "/v1/organizations/acme/apps";
 /// The object that lies in the storage provider.
 const TOY: &str = "toy apk\r\nid com.example.notes\r\nname Notes\r\nversion 1.4.2\r\nversionCode 42\r\nminOs 21\r\ntarget 33";
 
-/// A depot with the organizations `acme` and `rival`, a storage provider of `acme`, and an inspector that reads
-/// [`TOY`].
+/// A depot with the organizations `acme`, its part `acme-north`, and `rival`, a storage provider of `acme`, and an
+/// inspector that reads [`TOY`].
 ///
-/// Bearer tokens: `ada` may everything in `acme`, `vera` may look there; `expired`, `limited`, `unavailable`,
+/// Bearer tokens: `ada` may everything in `acme`, `vera` may look there, `nora` may everything in `acme-north`; `expired`, `limited`, `unavailable`,
 /// `broken` and `panic` fail in the way they say.
 struct Town {
     depot: Depot,
@@ -229,6 +230,8 @@ impl Town {
         let first = Depot::builder().records(records.clone()).build();
         let acme = first.create_organization(&system, "acme", "Acme Corp.").await.unwrap().id;
         let rival = first.create_organization(&system, "rival", "Rival Ltd.").await.unwrap().id;
+        let north =
+            first.create_child_organization(&system, acme, "acme-north", "Acme North").await.unwrap().id;
         let admin = Role::parse("org.admin").unwrap();
         first.grant(&system, acme, Subject::user("ada").unwrap(), admin, None).await.unwrap();
         for group in ["Beta", "Staff"] {
@@ -249,7 +252,7 @@ impl Town {
         let depot = Depot::builder()
             .records(records.clone())
             .blobs(blobs.clone())
-            .authorizer(Arc::new(Rules(acme)))
+            .authorizer(Arc::new(Rules { acme, north }))
             .inspector(Arc::new(Toys))
             .passwords(Arc::new(Backwards))
             .provider(provider, Arc::new(objects))
@@ -308,22 +311,32 @@ impl tower::Service<Request<Body>> for Worked {
     }
 }
 
-/// Who may what in this organization; there are no others.
+/// Who may what in these organizations; there are no others.
 #[derive(Debug)]
-struct Rules(Id<Organization>);
+struct Rules {
+    acme: Id<Organization>,
+    north: Id<Organization>,
+}
 
 #[async_trait::async_trait]
 impl Authorizer for Rules {
     async fn authorize(&self, actor: &Actor, permission: &str, target: &Target) -> Result<()> {
         let look = permission.ends_with(".get") || permission.ends_with(".list");
         match actor.subject.as_str() {
-            _ if target.organization != self.0 => Err(Error::not_found("organization")),
+            "user:nora" if target.organization == self.north => Ok(()),
+            who if who == "user:nora" || target.organization != self.acme => {
+                Err(Error::not_found("organization"))
+            }
             "user:ada" => Ok(()),
             "user:vera" if look => Ok(()),
             // An app token.
             key if key.starts_with("key:") && target.app.is_some() => Ok(()),
             _ => Err(Error::forbidden(permission.to_owned())),
         }
+    }
+
+    async fn outranks(&self, actor: &Actor, _: &Role, _: &Target) -> Result<bool> {
+        Ok(actor.subject.as_str() == "user:ada")
     }
 
     async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
@@ -340,7 +353,7 @@ struct Tokens(Arc<MemoryRecords>);
 impl Authenticator for Tokens {
     async fn authenticate(&self, token: &str) -> Result<Actor> {
         match token {
-            "ada" | "vera" => {
+            "ada" | "vera" | "nora" => {
                 let email = format!("{token}@example.com");
                 let person = Person { email, first_name: "Ada".to_owned(), last_name: "Byron".to_owned() };
                 Ok(Actor { person, ..Actor::new(Subject::user(token)?) })

@@ -83,6 +83,7 @@ fn updated(record: &Record, body: Json) -> Record {
 fn query(organization: Id<Organization>) -> Query {
     Query {
         organization,
+        shared: None,
         kind: Kind::Asset,
         clauses: Vec::new(),
         sort: Vec::new(),

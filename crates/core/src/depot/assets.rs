@@ -1,6 +1,6 @@
 //! Files and links: take in, change, replace, remove.
 
-use crate::authorize::{Actor, Scope, Target, permission};
+use crate::authorize::{Actor, Target, permission};
 use crate::blobs::{BlobKey, BlobSource, BlobStore, ByteRange, ByteStream};
 use crate::domain::{
     Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Id, Location, Organization, Reference,
@@ -8,7 +8,6 @@ use crate::domain::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{Hint, Inspector, Source};
-use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::Batch;
 
 use super::describe::{class_of, extension_of, is_media_type, media_type_of, show_name, tidy};
@@ -208,68 +207,6 @@ impl Depot {
         let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
         late.apply(&mut asset)?;
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
-    }
-
-    /// An asset, by its id in either spelling or by its alias.
-    ///
-    /// # Errors
-    /// See [`Depot`].
-    pub async fn asset(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-        reference: &str,
-    ) -> Result<Stored<Asset>> {
-        let found = match self.resolve(organization, "alias", reference).await {
-            Ok(asset) => Some(asset),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        self.permitted(actor, permission::ASSET_GET, organization, found).await
-    }
-
-    /// An asset for those who may do `permission` on it: in the organization, or on the app it was sent for.
-    pub(super) async fn permitted_asset(
-        &self,
-        actor: &Actor,
-        permission: &str,
-        organization: Id<Organization>,
-        id: Id<Asset>,
-    ) -> Result<Stored<Asset>> {
-        let found = self.find(organization, id).await?;
-        self.permitted(actor, permission, organization, found).await
-    }
-
-    async fn permitted(
-        &self,
-        actor: &Actor,
-        permission: &str,
-        organization: Id<Organization>,
-        found: Option<Stored<Asset>>,
-    ) -> Result<Stored<Asset>> {
-        let app = found.as_ref().and_then(|asset| asset.app);
-        self.authorize(actor, permission, Target { organization, app }).await?;
-        found.ok_or_else(|| Error::not_found("asset"))
-    }
-
-    /// The assets that `query` describes and the actor may see: those of the organization, or only those that were
-    /// sent for the actor's apps.
-    ///
-    /// # Errors
-    /// See [`Depot`]; `Invalid` for a query out of bounds.
-    pub async fn assets(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Asset>>> {
-        let everywhere = Target::organization(query.organization);
-        let query = match self.authorize(actor, permission::ASSET_LIST, everywhere).await {
-            Err(error) if error.kind() == ErrorKind::Forbidden => {
-                match self.scope(actor, permission::ASSET_LIST, query.organization).await? {
-                    Scope::Apps(apps) if !apps.is_empty() => query
-                        .filter(Field::parse("app")?, Op::In(apps.into_iter().map(Value::from).collect())),
-                    _ => return Err(error),
-                }
-            }
-            other => other.map(|()| query)?,
-        };
-        self.list(&query).await
     }
 
     /// Changes what is said about an asset. With an `expected` revision, only if that is the stored one.

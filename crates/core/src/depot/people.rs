@@ -1,11 +1,11 @@
-//! Organizations, groups, grants, and the history of it all.
+//! Groups, grants, and the history of it all.
 
 use crate::authorize::{Actor, Subject, SubjectKind, Target, permission};
 use crate::domain::{
     App, Event, EventFilter, Grant, Group, Id, Listing, Organization, Revision, Role, Stored,
-    check_optional_text, check_slug, check_text,
+    check_optional_text, check_text,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
@@ -20,33 +20,6 @@ pub struct GroupChange {
 }
 
 impl Depot {
-    /// Makes an organization.
-    ///
-    /// # Errors
-    /// `Invalid`; `Conflict(Taken)` for a used slug.
-    pub async fn create_organization(
-        &self,
-        actor: &Actor,
-        slug: &str,
-        name: &str,
-    ) -> Result<Stored<Organization>> {
-        self.authorize(actor, permission::ORGANIZATION_CREATE, Target::organization(Id::NIL)).await?;
-        check_slug(slug)?;
-        check_text("name", name, 128)?;
-        let organization = Organization { slug: slug.to_owned(), name: name.to_owned() };
-        self.insert(actor, "organization.create", Stored::new(Id::NIL, organization, self.now())).await
-    }
-
-    /// An organization in which the actor has some standing, by id or slug.
-    ///
-    /// # Errors
-    /// `NotFound` for all others.
-    pub async fn organization(&self, actor: &Actor, reference: &str) -> Result<Stored<Organization>> {
-        let found: Stored<Organization> = self.resolve(Id::NIL, "slug", reference).await?;
-        self.check_standing(actor, found.id).await?;
-        Ok(found)
-    }
-
     /// Makes a group.
     ///
     /// # Errors
@@ -270,15 +243,6 @@ impl Depot {
     pub async fn events(&self, actor: &Actor, filter: &EventFilter) -> Result<Vec<Event>> {
         self.authorize(actor, permission::EVENT_LIST, Target::organization(filter.organization)).await?;
         self.0.records.events(filter).await
-    }
-
-    /// Having some standing is enough to know that an organization exists; what may be done in it is asked again.
-    pub(super) async fn check_standing(&self, actor: &Actor, organization: Id<Organization>) -> Result<()> {
-        let target = Target::organization(organization);
-        match self.authorize(actor, permission::ORGANIZATION_GET, target).await {
-            Err(error) if error.kind() != ErrorKind::Forbidden => Err(error),
-            _ => Ok(()),
-        }
     }
 
     async fn find_grant(&self, organization: Id<Organization>, grant: &Grant) -> Result<Stored<Grant>> {

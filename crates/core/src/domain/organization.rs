@@ -11,6 +11,9 @@ pub struct Organization {
     pub slug: String,
     /// What people call it.
     pub name: String,
+    /// The organization it is a part of. Given when it is made and never changed, so there are no circles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Id<Organization>>,
 }
 
 impl Entity for Organization {

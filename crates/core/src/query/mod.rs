@@ -2,6 +2,7 @@
 
 mod clause;
 mod field;
+mod shared;
 mod sort;
 
 use std::cmp::Ordering;
@@ -12,6 +13,7 @@ use crate::records::Record;
 
 pub use clause::{Clause, Condition, Op, Pattern, Value};
 pub use field::{Field, Path};
+pub use shared::Shared;
 pub use sort::{Sort, SortKey, sort_key};
 
 /// The most records one page may hold.
@@ -40,6 +42,8 @@ pub const PATTERN_LIMIT: usize = 512;
 pub struct Query {
     /// The tenant; part of every query.
     pub organization: Id<Organization>,
+    /// What is found of other tenants. Only the core itself can say so, where it has decided.
+    pub shared: Option<Shared>,
     /// What is asked for.
     pub kind: Kind,
     /// All must match.
@@ -79,6 +83,7 @@ impl Query {
     pub fn of<T: Entity>(organization: Id<Organization>) -> Self {
         Self {
             organization,
+            shared: None,
             kind: T::KIND,
             clauses: Vec::new(),
             sort: Vec::new(),
@@ -182,10 +187,18 @@ impl Query {
         self.clauses.iter().flat_map(|clause| &clause.any)
     }
 
-    /// Whether `record` satisfies every clause. The definition that SQL stores must agree with.
+    /// The tenant, and those that share with it.
+    pub fn organizations(&self) -> impl Iterator<Item = Id<Organization>> {
+        let others = self.shared.iter().flat_map(Shared::organizations).copied();
+        std::iter::once(self.organization).chain(others)
+    }
+
+    /// Whether `record` is the tenant's or shared with it, and satisfies every clause. The definition that SQL stores
+    /// must agree with.
     pub fn matches(&self, record: &Record) -> bool {
-        record.organization == self.organization
-            && record.kind == self.kind
+        let shared = || self.shared.as_ref().is_some_and(|shared| shared.matches(record));
+        record.kind == self.kind
+            && (record.organization == self.organization || shared())
             && self.clauses.iter().all(|clause| clause.matches(record))
     }
 

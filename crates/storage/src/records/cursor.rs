@@ -44,6 +44,9 @@ fn key(field: &Field, record: &Record) -> Json {
 /// Tells orders apart, and what is ordered.
 fn order(query: &Query) -> String {
     let mut text = format!("{}/{}", query.organization, query.kind.as_str());
+    for organization in query.organizations().skip(1) {
+        text.push_str(&format!("/{organization}"));
+    }
     for sort in query.order() {
         let direction = if sort.descending { '-' } else { '+' };
         let field = match &sort.field {

@@ -101,6 +101,11 @@ impl Fragment {
         self
     }
 
+    /// Appends values with commas between them.
+    pub(super) fn bind_all(self, values: impl Iterator<Item = String>) -> Self {
+        values.enumerate().fold(self, |all, (at, value)| all.sql(if at == 0 { "" } else { ", " }).bind(value))
+    }
+
     /// Appends another fragment.
     pub(super) fn with(mut self, other: &Self) -> Self {
         self.sql.push_str(&other.sql);

@@ -33,9 +33,9 @@ pub(super) fn indexed(dialect: Dialect, query: &Query, path: &Path, op: &Op) -> 
             start
                 .sql("id IN (SELECT id FROM ")
                 .sql(&table(query.kind, path))
-                .sql(" WHERE organization = ")
-                .bind(query.organization.to_string())
-                .sql(" AND value IN (SELECT value FROM json_each(")
+                .sql(" WHERE organization IN (")
+                .bind_all(query.organizations().map(|organization| organization.to_string()))
+                .sql(") AND value IN (SELECT value FROM json_each(")
                 .bind(Json::from(texts).to_string())
                 .sql(")))"),
         ),

@@ -72,7 +72,7 @@ pub(super) fn select(dialect: Dialect, query: &Query, limit: u32) -> Result<Stat
 pub(super) fn count(dialect: Dialect, query: &Query) -> Statement {
     let mut select = Sql::select();
     #[cfg(feature = "sqlite")]
-    if dialect == Dialect::Sqlite && query.clauses.is_empty() {
+    if dialect == Dialect::Sqlite && query.clauses.is_empty() && query.shared.is_none() {
         let tenant = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
         let kind = Fragment::new(dialect).sql("kind = ").bind(query.kind.as_str());
         select.expr(Expr::cust("records")).from("counts");
@@ -117,7 +117,15 @@ pub(super) fn events(dialect: Dialect, filter: &EventFilter) -> Result<Statement
 }
 
 fn matching(dialect: Dialect, query: &Query, select: &mut SelectStatement) {
-    let tenant = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
+    let own = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
+    let tenants = match &query.shared {
+        None => own,
+        Some(shared) => {
+            let all = query.organizations().map(|organization| organization.to_string());
+            let all = Fragment::new(dialect).sql("organization IN (").bind_all(all).sql(") AND (");
+            all.with(&own).sql(" OR ").with(&condition(dialect, query, shared.condition())).sql(")")
+        }
+    };
     // The kind is a constant, not a value, so that the partial indexes apply.
     let kind = Fragment::new(dialect).sql("kind = '").sql(query.kind.as_str()).sql("'");
     let clauses = query.clauses.iter().map(|clause| match clause.any.as_slice() {
@@ -128,7 +136,7 @@ fn matching(dialect: Dialect, query: &Query, select: &mut SelectStatement) {
             Fragment::join(dialect, &many.iter().map(one).collect::<Vec<_>>(), " OR ", "1 = 0")
         }
     });
-    let all = [tenant, kind.clone()].into_iter().chain(clauses);
+    let all = [tenants, kind.clone()].into_iter().chain(clauses);
     select.from("records").cond_where(all.fold(Cond::all(), |all, one| all.add(one.into_expr())));
 }
 

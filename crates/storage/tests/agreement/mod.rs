@@ -178,6 +178,7 @@ fn query(organization: Id<Organization>) -> impl Strategy<Value = Query> {
     let sort = vec((field(), any::<bool>()), 0..4);
     (clauses, sort, 1..6u32).prop_map(move |(clauses, sort, limit)| Query {
         organization,
+        shared: None,
         kind: Kind::Asset,
         clauses,
         sort: sort.into_iter().map(|(field, descending)| Sort { field, descending }).collect(),

@@ -3,7 +3,7 @@
 //!
 //! | operation | answers |
 //! |---|---|
-//! | `GET mdm/assets` | a page; `type`, `subType`, `ext`, `name`, `segmentId`, `sort`, `page`, `limit` |
+//! | `GET mdm/assets` | a page; `type`, `subType`, `ext`, `name`, `segmentId`, `expandTo`, `sort`, `page`, `limit` |
 //! | `POST mdm/assets` | multipart `file`, `name`, `description`, `segmentId`, `exposeToChildren`, in any order |
 //! | `POST mdm/assets//edge/asset` | registers an object that already is in a storage provider |
 //! | `GET`, `PUT`, `DELETE mdm/assets/{id}` | one asset |
@@ -64,7 +64,11 @@
 //!   are read in lower case. `groups` are names or ids. `password` is never answered; a change without one leaves the
 //!   one that was set. `filter-type` and `filterType` are the same.
 //! - **Paging**: `page` from 1, `limit` 20 unless given and at most 1000. `name` finds texts that contain it, in
-//!   any letter case. `expandTo` is checked and has no effect: organizations have no children yet.
+//!   any letter case.
+//! - **`expandTo=ancestors`** lists, beside the organization's own, the assets that the organizations above it expose
+//!   to children. With or without it such an asset is got, viewed and fetched by its id; changing or removing it is
+//!   4001. `organization` tells whose it is, `file` is an address in the child. `expandTo=children` adds nothing: a
+//!   parent sees into its children no more than a stranger. `segmentId` is a number within one organization.
 //! - **Unknown members** of a body are ignored.
 //!
 //! # Codes

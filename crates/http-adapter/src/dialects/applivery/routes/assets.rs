@@ -51,7 +51,7 @@ pub(super) async fn add_edge(call: Call, body: Body) -> Answered {
     let organization = call.organization;
     let stored =
         call.backend.depot.register(&call.actor, organization, new, object).await.map_err(refused)?;
-    answer_asset(&call.backend, &call.actor, &stored).await
+    answer_asset(&call.backend, &call.actor, call.organization, &stored).await
 }
 
 pub(super) async fn add(call: Call, body: Body) -> Answered {
@@ -76,7 +76,7 @@ pub(super) async fn add(call: Call, body: Body) -> Answered {
         async move { depot.upload(&actor, organization, NewAsset::default(), file, stream).await }
     };
     let stored = wire::detached(work).await.map_err(|error| said.fault(error, refused))?;
-    answer_asset(&backend, &actor, &stored).await
+    answer_asset(&backend, &actor, organization, &stored).await
 }
 
 pub(super) async fn list(call: Call) -> Answered {
@@ -105,8 +105,8 @@ pub(super) async fn list(call: Call) -> Answered {
         let names: Vec<&str> = words::EXTENSIONS.iter().map(|extension| extension.name).collect();
         exact.push(known.ok_or_else(|| wrong("ext", &names))?.name);
     }
-    let expand = wanted.all("expandTo").find(|word| !["ancestors", "children"].contains(word));
-    if expand.is_some() {
+    let expand: Vec<&str> = wanted.all("expandTo").collect();
+    if expand.iter().any(|word| !["ancestors", "children"].contains(word)) {
         return Err(wrong("expandTo", &["ancestors", "children"]));
     }
     if !classes.is_empty() {
@@ -127,15 +127,20 @@ pub(super) async fn list(call: Call) -> Answered {
         let op = Op::Eq(appdepot_core::query::Value::Number(number as f64));
         query = query.filter(Field::parse("segment")?, op);
     }
-    let found = call.backend.depot.assets(&call.actor, query).await?;
+    let depot = &call.backend.depot;
+    let found = match expand.contains(&"ancestors") {
+        true => depot.assets_with_inherited(&call.actor, query).await?,
+        false => depot.assets(&call.actor, query).await?,
+    };
     let providers = call.providers().await?;
-    let items = found.items.iter().map(|stored| asset(&call.backend, &providers, stored)).collect();
+    let shown = |stored| asset(&call.backend, call.organization, &providers, stored);
+    let items = found.items.iter().map(shown).collect();
     Ok(Answer::of(wanted.listing(items, found.total.unwrap_or_default())).into_response())
 }
 
 pub(super) async fn get(call: Call) -> Answered {
     let stored = call.asset().await?;
-    answer_asset(&call.backend, &call.actor, &stored).await
+    answer_asset(&call.backend, &call.actor, call.organization, &stored).await
 }
 
 pub(super) async fn update(call: Call, body: Body) -> Answered {
@@ -144,7 +149,7 @@ pub(super) async fn update(call: Call, body: Body) -> Answered {
     let change = Details::read(&body)?.into_change();
     let (depot, organization) = (&call.backend.depot, call.organization);
     let stored = depot.update_asset(&call.actor, organization, id, None, change).await?;
-    answer_asset(&call.backend, &call.actor, &stored).await
+    answer_asset(&call.backend, &call.actor, call.organization, &stored).await
 }
 
 pub(super) async fn remove(call: Call) -> Answered {
@@ -180,14 +185,14 @@ pub(super) async fn view(call: Call) -> Answered {
     let stored = call.asset().await?;
     let url = match &stored.content {
         Content::Link { url } => url.clone(),
-        Content::File(_) => address(&call.backend, stored.organization, stored.id),
+        Content::File(_) => address(&call.backend, call.organization, stored.id),
     };
     let is_text = matches!(words::class_word(stored.class), "script" | "other");
     let short = stored.file().is_some_and(|file| is_text && file.length <= TEXT_LIMIT);
     let mut content = None;
     if short {
         let depot = &call.backend.depot;
-        let opened = depot.open_asset(&call.actor, stored.organization, stored.id, ByteRange::FULL).await?;
+        let opened = depot.open_asset(&call.actor, call.organization, stored.id, ByteRange::FULL).await?;
         let bytes: Vec<Bytes> = opened.stream.try_collect().await?;
         content = String::from_utf8(bytes.concat()).ok();
     }
@@ -251,20 +256,32 @@ fn refused(error: Error) -> Fault {
     }
 }
 
-async fn answer_asset(backend: &Backend, actor: &Actor, stored: &Stored<Asset>) -> Answered {
+async fn answer_asset(
+    backend: &Backend,
+    actor: &Actor,
+    organization: Id<Organization>,
+    stored: &Stored<Asset>,
+) -> Answered {
     let providers = match stored.file().map(|file| &file.location) {
-        Some(Location::Provider { .. }) => backend.depot.providers(actor, stored.organization).await?,
+        Some(Location::Provider { .. }) => backend.depot.providers(actor, organization).await?,
         _ => Vec::new(),
     };
-    Ok(Answer::of(asset(backend, &providers, stored)).into_response())
+    Ok(Answer::of(asset(backend, organization, &providers, stored)).into_response())
 }
 
-fn asset(backend: &Backend, providers: &[StorageProvider], stored: &Stored<Asset>) -> MdmAsset {
+/// An asset as `organization` sees it. Where the storage of one above it keeps things is not told.
+fn asset(
+    backend: &Backend,
+    organization: Id<Organization>,
+    providers: &[StorageProvider],
+    stored: &Stored<Asset>,
+) -> MdmAsset {
     let file = stored.file();
+    let own = stored.organization == organization;
     let shown_as = match (file.map(|file| &file.location), &stored.content) {
-        (Some(Location::Provider { key, .. }), _) => key.clone(),
+        (Some(Location::Provider { key, .. }), _) if own => key.clone(),
         (_, Content::Link { url }) => url.clone(),
-        _ => address(backend, stored.organization, stored.id),
+        _ => address(backend, organization, stored.id),
     };
     let storage_provider = match file.map(|file| &file.location) {
         Some(Location::Provider { provider, .. }) => provider_of_file(*provider, providers),
