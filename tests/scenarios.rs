@@ -18,7 +18,7 @@ use appdepot::depot::{
 };
 use appdepot::domain::{
     App, Asset, Audience, Blob, EventFilter, Id, LifecycleName, Listing, Organization, Reference, Release,
-    Role, StorageProvider, Store, Stored, Timestamp, Visibility,
+    Role, StorageProvider, StorageService, Store, Stored, Timestamp, Visibility,
 };
 use appdepot::error::Detail;
 use appdepot::lifecycle::{Lifecycle, State, Verb};
@@ -40,10 +40,13 @@ mod builds;
 mod organizations;
 #[path = "scenarios/publications.rs"]
 mod publications;
+#[path = "scenarios/storage_providers.rs"]
+mod storage_providers;
 
 use builds::*;
 use organizations::*;
 use publications::*;
+use storage_providers::*;
 
 /// Fresh backends for one scenario, and what keeps them alive.
 struct Ground {
@@ -66,6 +69,9 @@ fn main() {
         a_listing_made_while_publishing_offers_the_release
         a_removed_app_leaves_nothing_behind
         an_object_in_a_provider_is_verified
+        a_storage_provider_is_made_used_and_removed
+        what_opens_a_storage_provider_is_never_seen
+        a_storage_provider_is_in_its_own_organization_only
         another_organization_does_not_exist
         a_ticket_ends
         a_store_page_is_cut_after_the_audience
@@ -509,12 +515,13 @@ async fn an_object_in_a_provider_is_verified(ground: Ground) {
     objects.put(&BlobKey::foreign("drop/app.apk").unwrap(), body(bytes.clone())).await.unwrap();
     let stage = Stage::set(ground).await;
     let provider = StorageProvider {
-        id: Id::generate(),
-        organization: stage.acme,
         name: "edge".to_owned(),
         region: "here".to_owned(),
         bucket: "acme-edge".to_owned(),
+        service: StorageService::Embedded,
+        credentials: None,
     };
+    let provider = Stored::new(stage.acme, provider, Timestamp::now());
     let depot = Depot::builder()
         .blobs(stage.ground.backends.blobs.clone())
         .records(stage.ground.backends.records.clone())

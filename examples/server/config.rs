@@ -18,6 +18,8 @@ Usage: server [FLAG VALUE]...
   --blobs URL             APPDEPOT_BLOBS           files in the data directory; or memory://, or
                                                    s3://BUCKET?endpoint=…&region=… (feature s3; keys from
                                                    AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)
+  --storage-endpoints URLS APPDEPOT_STORAGE_ENDPOINTS  none; S3 services that organizations may name as their
+                                                   storage providers, separated by commas (feature s3)
   --durability full|os    APPDEPOT_DURABILITY      full: flushed to the disk before an acknowledgement;
                                                    os: whenever the system likes
   --public-url URL        APPDEPOT_PUBLIC_URL      http:// and the listen address
@@ -47,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// Which blobs.
     pub(crate) blobs: Blobs,
+    /// Which S3 services organizations may name.
+    pub(crate) storage_endpoints: Vec<String>,
     /// Whether an acknowledgement waits for the disk.
     pub(crate) flush: bool,
     /// How clients reach the server, without a trailing slash.
@@ -137,6 +141,7 @@ struct Raw {
     data: Option<String>,
     database: Option<String>,
     blobs: Option<String>,
+    storage_endpoints: Option<String>,
     durability: Option<String>,
     public_url: Option<String>,
     organization: Option<String>,
@@ -157,6 +162,7 @@ pub(crate) fn read() -> Result<Command, String> {
             Long("data") => &mut raw.data,
             Long("database") => &mut raw.database,
             Long("blobs") => &mut raw.blobs,
+            Long("storage-endpoints") => &mut raw.storage_endpoints,
             Long("durability") => &mut raw.durability,
             Long("public-url") => &mut raw.public_url,
             Long("organization") => &mut raw.organization,
@@ -179,6 +185,7 @@ fn from_environment() -> Raw {
         data: value("APPDEPOT_DATA"),
         database: value("APPDEPOT_DATABASE"),
         blobs: value("APPDEPOT_BLOBS"),
+        storage_endpoints: value("APPDEPOT_STORAGE_ENDPOINTS"),
         durability: value("APPDEPOT_DURABILITY"),
         public_url: value("APPDEPOT_PUBLIC_URL"),
         organization: value("APPDEPOT_ORGANIZATION"),
@@ -195,6 +202,9 @@ fn check(raw: Raw) -> Result<Config, String> {
         data: raw.data.unwrap_or_else(|| "depot-data".to_owned()).into(),
         database: raw.database.map_or(Ok(Database::Sqlite), database)?,
         blobs: raw.blobs.as_deref().map_or(Ok(Blobs::Files), blobs)?,
+        storage_endpoints: raw
+            .storage_endpoints
+            .map_or_else(Vec::new, |urls| urls.split(',').map(str::to_owned).collect()),
         flush: match raw.durability.as_deref() {
             None | Some("full") => true,
             Some("os") => false,

@@ -9,11 +9,14 @@ use appdepot::authorize::Actor;
 use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys, Xacml};
 use appdepot::blobs::BlobStore;
 use appdepot::depot::{NewKey, NewUser};
-use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, Stored};
+use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, StorageService, Stored, Timestamp};
 use appdepot::metadata::Extractor;
 use appdepot::query::{Field, Op, Query};
 use appdepot::records::RecordStore;
-use appdepot::storage::{Durability, OpendalBlobs, PoolOptions, PostgresRecords, SqliteRecords};
+use appdepot::storage::{
+    Durability, OpendalBlobs, OpendalProviders, PoolOptions, PostgresRecords, SqliteRecords,
+};
+use appdepot::vault::SealingKey;
 use appdepot::{Depot, ErrorKind, secret};
 use sha2::{Digest as _, Sha256};
 
@@ -60,7 +63,7 @@ pub(crate) struct News {
     pub(crate) organization: Stored<Organization>,
     /// The generated key; `None` when the operator chose one.
     admin_key: Option<String>,
-    edge: StorageProvider,
+    edge: Stored<StorageProvider>,
     edge_directory: PathBuf,
 }
 
@@ -90,8 +93,11 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let authorizer = Arc::new(CasbinAuthorizer::new(Arc::clone(&records)));
     let inspector = Arc::new(Extractor::default().icons(ICON_EDGE));
     let passwords = Arc::new(Argon2Passwords::new());
+    let storage = Arc::new(storage(config)?);
+    let sealing_key = sealing_key(&config.data.join("providers.key"))?;
     let builder = || {
         Depot::builder()
+            .storage(Arc::clone(&storage) as _, sealing_key.clone())
             .passwords(Arc::clone(&passwords) as _)
             .conditions(Arc::new(Xacml::new()))
             .records(Arc::clone(&records))
@@ -159,6 +165,42 @@ fn open_blobs(config: &Config, durability: Durability) -> Outcome<Arc<dyn BlobSt
     }
 }
 
+/// What organizations may keep files in: directories of their own, and the S3 services that were named.
+fn storage(config: &Config) -> Outcome<OpendalProviders> {
+    let root = config.data.join("providers");
+    create_private(&root)?;
+    let storage = OpendalProviders::new().directory(root);
+    #[cfg(feature = "s3")]
+    let storage = config.storage_endpoints.iter().fold(storage, OpendalProviders::endpoint);
+    #[cfg(not(feature = "s3"))]
+    if !config.storage_endpoints.is_empty() {
+        return Err("--storage-endpoints: this server was built without S3".into());
+    }
+    Ok(storage)
+}
+
+/// The key that credentials are sealed with. Made at the first start, for the server's own account only; without it
+/// they cannot be read again, so it belongs into every backup of the records, and beside none of them.
+fn sealing_key(path: &Path) -> Outcome<SealingKey> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let fail = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let bytes = bytes.try_into().map_err(|_| fail(&"not a key of 32 bytes"))?;
+            Ok(SealingKey::new(&bytes))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let bytes = SealingKey::generate()?;
+            let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let mut file = made.map_err(|error| fail(&error))?;
+            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| fail(&error))?;
+            Ok(SealingKey::new(&bytes))
+        }
+        Err(error) => Err(fail(&error).into()),
+    }
+}
+
 async fn organization(depot: &Depot, slug: &str) -> Outcome<Stored<Organization>> {
     let system = Actor::system("server");
     match depot.organization(&system, slug).await {
@@ -172,17 +214,19 @@ async fn organization(depot: &Depot, slug: &str) -> Outcome<Stored<Organization>
 
 /// A directory of the organization below the data directory. Its id is made of the organization's, so it stays
 /// the same without being kept anywhere.
-fn edge_provider(config: &Config, organization: &Stored<Organization>) -> (StorageProvider, PathBuf) {
+fn edge_provider(config: &Config, organization: &Stored<Organization>) -> (Stored<StorageProvider>, PathBuf) {
     let digest = Sha256::digest(format!("{EDGE_PROVIDER}/{}", organization.id));
     let mut id = [0; 12];
     id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     let provider = StorageProvider {
-        id: Id::from_bytes(id),
-        organization: organization.id,
         name: EDGE_PROVIDER.to_owned(),
         region: "local".to_owned(),
         bucket: organization.slug.clone(),
+        service: StorageService::Embedded,
+        credentials: None,
     };
+    let provider =
+        Stored { id: Id::from_bytes(id), ..Stored::new(organization.id, provider, Timestamp::now()) };
     (provider, config.data.join("edge").join(&organization.slug))
 }
 

@@ -91,6 +91,9 @@ const ADMIN_MORE: &[&str] = &[
     "mad.store.authPolicy.remove",
     "base.organization.management.update",
     "base.organization.event.list",
+    "base.organization.storageProvider.create",
+    "base.organization.storageProvider.update",
+    "base.organization.storageProvider.remove",
     "base.policy.rule.list",
 ];
 const OWNER_MORE: &[&str] =

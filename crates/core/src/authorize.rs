@@ -409,6 +409,12 @@ pub mod permission {
         KEY_LIST = "base.people.key.list";
         /// Revoke an API key.
         KEY_REMOVE = "base.people.key.remove";
+        /// Name a place where the organization keeps files.
+        PROVIDER_CREATE = "base.organization.storageProvider.create";
+        /// Change such a place, and try whether it answers.
+        PROVIDER_UPDATE = "base.organization.storageProvider.update";
+        /// Remove such a place.
+        PROVIDER_REMOVE = "base.organization.storageProvider.remove";
         /// Add a file or link.
         ASSET_CREATE = "mdm.global.asset.create";
         /// See one file's record and fetch its bytes.

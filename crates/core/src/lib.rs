@@ -19,6 +19,8 @@ pub mod memory;
 pub mod query;
 pub mod records;
 pub mod secret;
+pub mod storage_factory;
+pub mod vault;
 
 pub use depot::Depot;
 pub use error::{Error, ErrorKind, Result};

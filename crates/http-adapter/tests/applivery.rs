@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Person, Scope, Subject, Target};
-use appdepot_core::blobs::{BlobKey, BlobStore as _};
-use appdepot_core::domain::{ApiKey, Asset, Entity as _, Id, Organization, Role, StorageProvider, Stored};
+use appdepot_core::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
+use appdepot_core::domain::{
+    ApiKey, Asset, Entity as _, Id, Organization, Role, StorageProvider, StorageService, Stored, Timestamp,
+};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Problem, Source};
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::query::Query;
 use appdepot_core::records::{Claim, Key, RecordStore as _};
+use appdepot_core::storage_factory::{Credentials, StorageFactory};
+use appdepot_core::vault::SealingKey;
 use appdepot_core::{Depot, Error, ErrorKind, Result};
 use appdepot_http::Service;
 use axum::Router;
@@ -47,6 +51,8 @@ const CASES: &[&str] = &[
     "publication",
     "publication_refused",
     "publication_token",
+    "storage_provider",
+    "storage_provider_refused",
     "unauthenticated",
     "update_and_delete",
     "upload",
@@ -243,12 +249,14 @@ impl Town {
             objects.put(&BlobKey::foreign(key).unwrap(), body).await.unwrap();
         }
         let provider = StorageProvider {
-            id: Id::parse("507f1f77bcf86cd799439012").unwrap(),
-            organization: acme,
             name: "AWS S3 Production Bucket".to_owned(),
             region: "eu-west-1".to_owned(),
             bucket: "production-app-storage".to_owned(),
+            service: StorageService::Embedded,
+            credentials: None,
         };
+        let id = Id::parse("507f1f77bcf86cd799439012").unwrap();
+        let provider = Stored { id, ..Stored::new(acme, provider, Timestamp::now()) };
         let depot = Depot::builder()
             .records(records.clone())
             .blobs(blobs.clone())
@@ -256,6 +264,7 @@ impl Town {
             .inspector(Arc::new(Toys))
             .passwords(Arc::new(Backwards))
             .provider(provider, Arc::new(objects))
+            .storage(Arc::new(Places), SealingKey::new(&[7; SealingKey::LENGTH]))
             .build();
         Self { depot, records, blobs, acme, rival }
     }
@@ -417,6 +426,51 @@ impl Inspector for Toys {
             ..Package::default()
         };
         Inspection { format: Format::Apk, package: Some(package), ..found }
+    }
+}
+
+/// Knows one service, which holds nothing, and another one that never answers.
+#[derive(Debug)]
+struct Places;
+
+impl StorageFactory for Places {
+    fn open(
+        &self,
+        _: Id<Organization>,
+        provider: &StorageProvider,
+        credentials: Option<&Credentials>,
+    ) -> Result<Arc<dyn BlobStore>> {
+        let StorageService::S3 { endpoint } = &provider.service else {
+            return Err(Error::new(ErrorKind::Unsupported, "no such storage here"));
+        };
+        credentials.ok_or_else(|| Error::invalid("accessKeyId", "is required"))?;
+        match endpoint.as_str() {
+            "https://s3.example.org" => Ok(Arc::new(MemoryBlobs::new())),
+            "https://gone.example.org" => Ok(Arc::new(Gone)),
+            _ => Err(Error::invalid("endpoint", "not one of those that are allowed here")),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gone;
+
+#[async_trait::async_trait]
+impl BlobStore for Gone {
+    async fn put(&self, _: &BlobKey, _: ByteStream) -> Result<u64> {
+        Err(Error::unavailable("gone"))
+    }
+
+    async fn get(&self, _: &BlobKey, _: ByteRange) -> Result<ByteStream> {
+        Err(Error::unavailable("gone"))
+    }
+
+    async fn stat(&self, _: &BlobKey) -> Result<Option<u64>> {
+        Err(Error::unavailable("gone"))
+    }
+
+    async fn delete(&self, _: &BlobKey) -> Result<()> {
+        Err(Error::unavailable("gone"))
     }
 }
 

@@ -7,6 +7,8 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use appdepot_core::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
+#[cfg(feature = "s3")]
+use appdepot_core::storage_factory::Credentials;
 use appdepot_core::{Error, Result};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -84,6 +86,8 @@ pub struct S3Config {
     pub prefix: Option<String>,
     /// Whether the bucket is part of the host name instead of the path.
     pub virtual_host: bool,
+    /// The keys, instead of those from the usual places.
+    pub credentials: Option<Credentials>,
     /// Whether to ask the cloud machine's metadata service for keys. Elsewhere that only costs a timeout.
     pub instance_credentials: bool,
 }
@@ -148,6 +152,12 @@ impl OpendalBlobs {
         }
         if config.virtual_host {
             builder = builder.enable_virtual_host_style();
+        }
+        if let Some(credentials) = &config.credentials {
+            builder = builder
+                .access_key_id(&credentials.id)
+                .secret_access_key(&credentials.secret)
+                .disable_config_load();
         }
         if !config.instance_credentials {
             builder = builder.disable_ec2_metadata();

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blobs;
+mod providers;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod records;
 #[cfg(all(feature = "testing", unix))]
@@ -9,6 +10,7 @@ pub mod testing;
 pub use blobs::OpendalBlobs;
 #[cfg(feature = "s3")]
 pub use blobs::S3Config;
+pub use providers::OpendalProviders;
 #[cfg(feature = "sqlite")]
 pub use records::SqliteRecords;
 #[cfg(feature = "postgres")]

@@ -1,7 +1,7 @@
 //! Files and links: take in, change, replace, remove.
 
 use crate::authorize::{Actor, Target, permission};
-use crate::blobs::{BlobKey, BlobSource, BlobStore, ByteRange, ByteStream};
+use crate::blobs::{BlobKey, BlobSource, ByteRange, ByteStream};
 use crate::domain::{
     Access, Asset, AssetClass, Blob, BlobState, Content, Extra, File, Id, Location, Organization, Reference,
     Revision, StorageProvider, Stored, check_optional_text, check_text, check_url,
@@ -13,7 +13,7 @@ use crate::records::Batch;
 use super::describe::{class_of, extension_of, is_media_type, media_type_of, show_name, tidy};
 use super::ends::EndsSource;
 use super::measure::Measure;
-use super::{Depot, check_extra};
+use super::{Depot, check_extra, retry};
 
 /// What is said about a new file or link.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,7 +176,7 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
         new.check()?;
-        let (provider, objects) = self.provider(organization, object.provider)?;
+        let (provider, objects) = self.storage_provider(organization, object.provider).await?;
         if object.bucket != provider.bucket {
             return Err(Error::invalid("bucket", "not the storage provider's bucket"));
         }
@@ -201,12 +201,23 @@ impl Depot {
             return Err(Error::invalid("checksum", "not the SHA-256 of the object"));
         }
         let location = Location::Provider { provider: provider.id, key: object.key };
-        let source = EndsSource { ends: &ends, rest: BlobSource::new(&**objects, &key, length) };
+        let source = EndsSource { ends: &ends, rest: BlobSource::new(&*objects, &key, length) };
         let measured = (location, length, sha256);
         let (file, late) = describe(object.file, measured, &*self.0.inspector, &source).await?;
         let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
         late.apply(&mut asset)?;
-        self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
+        let stored = Stored::new(organization, asset, self.now());
+        for attempt in 1.. {
+            let mut batch = Batch::new();
+            batch.insert(&stored)?;
+            self.hold_storage_provider(&mut batch, &provider).await?;
+            batch.events.push(self.event(actor, "asset.create", &stored));
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => {}
+                other => return other.map(|()| stored),
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
     }
 
     /// Changes what is said about an asset. With an `expected` revision, only if that is the stored one.
@@ -310,31 +321,6 @@ impl Depot {
             self.erase(&blob).await;
         }
         Ok(())
-    }
-
-    /// The storage providers that the organization may register objects from.
-    ///
-    /// # Errors
-    /// See [`Depot`].
-    pub async fn providers(
-        &self,
-        actor: &Actor,
-        organization: Id<Organization>,
-    ) -> Result<Vec<StorageProvider>> {
-        self.authorize(actor, permission::ASSET_LIST, Target::organization(organization)).await?;
-        let all = self.0.providers.values().map(|(provider, _)| provider);
-        Ok(all.filter(|provider| provider.organization == organization).cloned().collect())
-    }
-
-    pub(super) fn provider(
-        &self,
-        organization: Id<Organization>,
-        id: Id<StorageProvider>,
-    ) -> Result<(&StorageProvider, &std::sync::Arc<dyn BlobStore>)> {
-        let found = self.0.providers.get(&id).filter(|(provider, _)| provider.organization == organization);
-        found
-            .map(|(provider, objects)| (provider, objects))
-            .ok_or_else(|| Error::not_found("storage provider"))
     }
 
     fn upload_limit(&self, file: &NewFile) -> u64 {

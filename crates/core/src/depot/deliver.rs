@@ -320,7 +320,7 @@ impl Depot {
         let Some(file) = asset.file() else {
             return Err(Error::new(ErrorKind::Unsupported, "a link has no bytes here"));
         };
-        let (blobs, key) = self.place(asset.organization, file)?;
+        let (blobs, key) = self.place(asset.organization, file).await?;
         let (start, end) = range.within(file.length);
         let stream = blobs.get(&key, ByteRange { start, end: Some(end) }).await.map_err(|error| {
             // The record says that the bytes are there, so this is no answer for a stranger.
@@ -334,15 +334,15 @@ impl Depot {
     }
 
     /// Where the bytes of a file lie, and under which key.
-    pub(super) fn place(
+    pub(super) async fn place(
         &self,
         organization: Id<Organization>,
         file: &File,
-    ) -> Result<(&Arc<dyn BlobStore>, BlobKey)> {
+    ) -> Result<(Arc<dyn BlobStore>, BlobKey)> {
         Ok(match &file.location {
-            Location::Blob(blob) => (&self.0.blobs, BlobKey::of(*blob)),
+            Location::Blob(blob) => (Arc::clone(&self.0.blobs), BlobKey::of(*blob)),
             Location::Provider { provider, key } => {
-                (self.provider(organization, *provider)?.1, BlobKey::foreign(key)?)
+                (self.storage_provider(organization, *provider).await?.1, BlobKey::foreign(key)?)
             }
         })
     }

@@ -51,8 +51,8 @@ impl Depot {
         for id in [chosen, app.icon, package].into_iter().flatten() {
             let asset: Option<Stored<Asset>> = self.find(app.organization, id).await?;
             let Some(file) = asset.as_ref().and_then(|asset| asset.file()) else { continue };
-            let (blobs, key) = self.place(app.organization, file)?;
-            let source = BlobSource::new(&**blobs, &key, file.length);
+            let (blobs, key) = self.place(app.organization, file).await?;
+            let source = BlobSource::new(&*blobs, &key, file.length);
             if let Some(icon) = self.0.inspector.icon(&source, Some(edge)).await {
                 return Ok(Some(icon));
             }

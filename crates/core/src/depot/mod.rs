@@ -30,6 +30,7 @@ mod retention;
 mod rules;
 mod sessions;
 mod steps;
+mod storage_providers;
 mod stores;
 mod subscriptions;
 mod upkeep;
@@ -54,6 +55,8 @@ use crate::inspect::{Inspector, NoInspector};
 use crate::memory::{MemoryBlobs, MemoryRecords};
 use crate::query::{Field, Op, Page, Query, Sort, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
+use crate::storage_factory::StorageFactory;
+use crate::vault::SealingKey;
 
 use self::attempts::Attempts;
 
@@ -75,6 +78,7 @@ pub use publications::NewPublication;
 pub use releases::{NewRelease, NewVersion, ReleaseChange};
 pub use retention::RetentionPlan;
 pub use sessions::{IssuedSession, Sessions, SignedIn};
+pub use storage_providers::{NewStorageProvider, StorageProviderChange};
 pub use stores::{Entrance, StoreChange};
 pub use upkeep::SweepReport;
 pub use users::{NewUser, UserChange};
@@ -112,7 +116,8 @@ struct Inner {
     conditions: Arc<dyn Conditions>,
     attempts: Attempts,
     inspector: Arc<dyn Inspector>,
-    providers: BTreeMap<Id<StorageProvider>, (StorageProvider, Arc<dyn BlobStore>)>,
+    providers: BTreeMap<Id<StorageProvider>, (Stored<StorageProvider>, Arc<dyn BlobStore>)>,
+    storage: Option<(Arc<dyn StorageFactory>, SealingKey)>,
     limits: Limits,
     clock: Clock,
 }
@@ -219,8 +224,16 @@ impl DepotBuilder {
 
     /// A place outside, where `provider.organization` keeps files that it may register without uploading them.
     #[must_use]
-    pub fn provider(mut self, provider: StorageProvider, objects: Arc<dyn BlobStore>) -> Self {
+    pub fn provider(mut self, provider: Stored<StorageProvider>, objects: Arc<dyn BlobStore>) -> Self {
         self.0.providers.insert(provider.id, (provider, objects));
+        self
+    }
+
+    /// Who opens the storage providers that organizations make, and the key that their credentials are sealed with
+    /// in the records. Default: nobody; no organization makes any.
+    #[must_use]
+    pub fn storage(mut self, factory: Arc<dyn StorageFactory>, key: SealingKey) -> Self {
+        self.0.storage = Some((factory, key));
         self
     }
 
@@ -256,6 +269,7 @@ impl Depot {
             attempts: Attempts::new(),
             inspector: Arc::new(NoInspector),
             providers: BTreeMap::new(),
+            storage: None,
             limits: Limits::default(),
             clock: Arc::new(Timestamp::now),
         })

@@ -21,6 +21,7 @@ mod publication;
 mod release;
 mod rule;
 mod session;
+mod storage_provider;
 mod store;
 mod subscription;
 mod ticket;
@@ -48,12 +49,13 @@ pub use group::Group;
 pub use id::Id;
 pub use key::ApiKey;
 pub use listing::{Audience, Listing, Offer, Visibility};
-pub use organization::{Organization, StorageProvider};
+pub use organization::Organization;
 pub use policy::Policy;
 pub use publication::{Publication, Security, Selection};
 pub use release::{Details, PackageName, Rating, Release};
 pub use rule::{Effect, Holder, PermissionPattern, PolicyVersion, Rule};
 pub use session::Session;
+pub use storage_provider::{StorageProvider, StorageService};
 pub use store::Store;
 pub use subscription::{Review, Subscription};
 pub use ticket::Ticket;
@@ -107,6 +109,7 @@ pub enum Kind {
     Review,
     Policy,
     BusinessOwner,
+    StorageProvider,
     /// An API key; kept by the identity backend.
     Key,
     /// An access token; kept by the identity backend.
@@ -135,7 +138,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,
@@ -159,6 +162,7 @@ impl Kind {
         Self::Review,
         Self::Policy,
         Self::BusinessOwner,
+        Self::StorageProvider,
         Self::Key,
         Self::Token,
     ];
@@ -189,6 +193,7 @@ impl Kind {
             Self::Review => "review",
             Self::Policy => "policy",
             Self::BusinessOwner => "businessowner",
+            Self::StorageProvider => "storageprovider",
             Self::Key => "key",
             Self::Token => "token",
         }
@@ -228,6 +233,7 @@ impl Kind {
                         text("release"),
                         many("references.id"),
                         many("references.type"),
+                        text("content.location.provider.provider"),
                     ]
                 }
             }
@@ -277,7 +283,7 @@ impl Kind {
                     ]
                 }
             }
-            Self::AuthPolicy => const { &[text("name")] },
+            Self::AuthPolicy | Self::StorageProvider => const { &[text("name")] },
             Self::Group => const { &[text("name"), many("members")] },
             Self::Grant => const { &[text("subject"), text("role")] },
             Self::Rule => const { &[text("holder")] },

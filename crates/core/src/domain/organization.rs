@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Id, Kind};
+use super::{Entity, Kind};
 use crate::records::Claim;
 
 /// A tenant. Kept under the root organization ([`Id::NIL`]); everything else is kept under a tenant.
@@ -23,20 +23,4 @@ impl Entity for Organization {
     fn claims(&self) -> Vec<Claim> {
         vec![Claim::new("slug", &self.slug)]
     }
-}
-
-/// A place outside the depot's own blobs where an organization keeps files (a bucket), as shown to clients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StorageProvider {
-    /// Its identity.
-    pub id: Id<StorageProvider>,
-    /// Whose it is.
-    pub organization: Id<Organization>,
-    /// What people call it.
-    pub name: String,
-    /// Where it is.
-    pub region: String,
-    /// The bucket that clients must name.
-    pub bucket: String,
 }

@@ -14,6 +14,8 @@
 //! | `GET apps/{app}/retention` | what the app's retention would remove now, and the plan's id; **ours** |
 //! | `POST apps/{app}/retention/{id}` | carries that plan out, 409 if it would be another one now; **ours** |
 //! | `GET`, `POST apps/{app}/tokens`, `DELETE …/{id}` | app tokens; the text of one is shown when it is made |
+//! | `GET`, `POST storageProviders`, `GET`, `PUT`, `DELETE …/{id}` | where the organization keeps files; **ours** |
+//! | `POST storageProviders/{id}/test` | asks one whether it answers; **ours** |
 //! | `GET`, `POST apps/{app}/builds` | builds; `versionName`, `status`, `os`; multipart `build` or `file` |
 //! | `GET`, `DELETE apps/{app}/builds/{id}` | one build |
 //! | `POST apps/{app}/builds/{id}/files` | attaches a `file` to a processed build |
@@ -35,7 +37,10 @@
 //!   storage provider, the URL of a link, else the URL of our `/file` operation. Dates are RFC 3339 in UTC with
 //!   milliseconds. `type` comes from the content and, where that says nothing, from the extension.
 //! - **Storage provider.** Files in the depot's own blobs show the provider `000000000000000000000000`, `default`.
-//!   Apps may name it, too; `""` and `__DEFAULT__` mean it.
+//!   Apps may name it, too; `""` and `__DEFAULT__` mean it. The documents have no operation on providers, only their
+//!   members `id`, `name`, `region`, `config` and `provider`. Ours take `provider` `s3` or `directory`, and in `config`
+//!   `bucket`, and for S3 `endpoint`, `accessKeyId` and `secretAccessKey`; the last two are answered as `********`,
+//!   which leaves them when it is sent back. One in which assets lie stays: 409.
 //! - **`config.apk`** is read from `minSdkVersion` or `minSDKVersion`, and written as `minSDKVersion`. What a client
 //!   declares is compared with the package, field by field, and never kept: answers tell what the package says.
 //!   `productName` may be any of the package's labels. Without an inspector nothing is compared or answered.

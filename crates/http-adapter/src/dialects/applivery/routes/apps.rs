@@ -124,7 +124,7 @@ async fn answer(call: &Call, stored: &Stored<App>) -> Answered {
 fn application(
     call: &Call,
     stored: &Stored<App>,
-    providers: &[StorageProvider],
+    providers: &[Stored<StorageProvider>],
     grants: &[Grant],
 ) -> Application {
     let configured = |name| stored.configuration.get(name).and_then(Value::as_str);
@@ -200,7 +200,7 @@ impl Call {
     }
 
     /// The storage providers that an app may name, and the roles that the actor has.
-    async fn surroundings(&self) -> Result<(Vec<StorageProvider>, Vec<Grant>)> {
+    async fn surroundings(&self) -> Result<(Vec<Stored<StorageProvider>>, Vec<Grant>)> {
         let grants = self.backend.depot.own_roles(&self.actor, self.organization).await?;
         Ok((self.providers().await?, grants))
     }

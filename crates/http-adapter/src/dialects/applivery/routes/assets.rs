@@ -263,7 +263,7 @@ async fn answer_asset(
     stored: &Stored<Asset>,
 ) -> Answered {
     let providers = match stored.file().map(|file| &file.location) {
-        Some(Location::Provider { .. }) => backend.depot.providers(actor, organization).await?,
+        Some(Location::Provider { .. }) => backend.depot.storage_providers(actor, organization).await?,
         _ => Vec::new(),
     };
     Ok(Answer::of(asset(backend, organization, &providers, stored)).into_response())
@@ -273,7 +273,7 @@ async fn answer_asset(
 fn asset(
     backend: &Backend,
     organization: Id<Organization>,
-    providers: &[StorageProvider],
+    providers: &[Stored<StorageProvider>],
     stored: &Stored<Asset>,
 ) -> MdmAsset {
     let file = stored.file();
@@ -330,12 +330,12 @@ pub(super) fn uploaded_by(person: &Person, organization: Id<Organization>) -> Up
 }
 
 /// What is said of the storage provider of a file.
-pub(super) fn provider_of_file(id: Id<StorageProvider>, known: &[StorageProvider]) -> Provider {
+pub(super) fn provider_of_file(id: Id<StorageProvider>, known: &[Stored<StorageProvider>]) -> Provider {
     Provider { config: None, provider: None, ..shown(id, known) }
 }
 
 /// What is said of a storage provider; [`Id::NIL`] stands for the depot's own blobs.
-pub(super) fn shown(id: Id<StorageProvider>, known: &[StorageProvider]) -> Provider {
+pub(super) fn shown(id: Id<StorageProvider>, known: &[Stored<StorageProvider>]) -> Provider {
     let found = known.iter().find(|provider| provider.id == id);
     let own = id == Id::NIL;
     let text = |of: fn(&StorageProvider) -> &String, default: &str| {

@@ -6,6 +6,7 @@ mod builds;
 mod download;
 mod publications;
 mod retention;
+mod storage_providers;
 mod tokens;
 mod upload;
 
@@ -61,6 +62,12 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .route("/apps/{app}/retention/{id}", post(retention::apply))
         .route("/apps/{app}/tokens", get(tokens::list).post(tokens::create))
         .route("/apps/{app}/tokens/{id}", delete(tokens::remove))
+        .route("/storageProviders", get(storage_providers::list).post(storage_providers::create))
+        .route(
+            "/storageProviders/{id}",
+            get(storage_providers::get).put(storage_providers::update).delete(storage_providers::remove),
+        )
+        .route("/storageProviders/{id}/test", post(storage_providers::test))
         .nest("/apps/{app}", builds.clone())
         .nest("/stores/{store}/pubApps", publications.clone());
     Router::new()
@@ -141,8 +148,8 @@ impl Call {
     }
 
     /// The storage providers that the actor may know of.
-    async fn providers(&self) -> Result<Vec<StorageProvider>> {
-        match self.backend.depot.providers(&self.actor, self.organization).await {
+    async fn providers(&self) -> Result<Vec<Stored<StorageProvider>>> {
+        match self.backend.depot.storage_providers(&self.actor, self.organization).await {
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Vec::new()),
             other => other,
         }

@@ -3,6 +3,7 @@
 mod app;
 mod build;
 mod publication;
+mod storage_provider;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -19,6 +20,7 @@ pub(crate) use app::{
 };
 pub(crate) use build::{ApplicationInfo, BuildForm, BuildItem, Deployer, DownloadToken};
 pub(crate) use publication::{PublicationBody, PublishedApp, Terms, filter};
+pub(crate) use storage_provider::{StorageProviderSaid, StorageProviderShown};
 
 /// The largest documented integer, 2^53 - 1.
 pub(crate) const INTEGER_LIMIT: u64 = 9_007_199_254_740_991;
@@ -325,6 +327,12 @@ impl<T> Answer<T> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Removed {
     pub(crate) delete: &'static str,
+}
+
+/// `data` of a test that was passed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tested {
+    pub(crate) test: &'static str,
 }
 
 /// `data` of a listing.

@@ -1,0 +1,169 @@
+//! Storage providers: made, tested, used by edge registration, and removed; and how their credentials are kept.
+
+use super::*;
+use appdepot::depot::{NewStorageProvider, StorageProviderChange};
+use appdepot::domain::Entity as _;
+use appdepot::records::Key;
+use appdepot::storage::OpendalProviders;
+use appdepot::storage_factory::Credentials;
+use appdepot::vault::SealingKey;
+
+const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
+
+/// A depot that opens directories below a folder.
+async fn stage(ground: Ground) -> (Stage, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let providers = Arc::new(OpendalProviders::new().directory(folder.path()));
+    let key = SealingKey::new(&SealingKey::generate().unwrap());
+    (Stage::with(ground, |builder| builder.storage(providers, key)).await, folder)
+}
+
+fn edge() -> NewStorageProvider {
+    NewStorageProvider {
+        name: "Edge".to_owned(),
+        region: "eu-west-1".to_owned(),
+        bucket: "drop".to_owned(),
+        service: StorageService::Directory,
+        credentials: Some(Credentials { id: "AKIAEXAMPLE".to_owned(), secret: SECRET.to_owned() }),
+    }
+}
+
+/// What an edge runner says of a package that it put into the bucket of `organization`.
+fn put(folder: &TempDir, organization: Id<Organization>, id: Id<StorageProvider>) -> ForeignObject {
+    let bytes = package("field-notes.apk");
+    let path = folder.path().join(organization.to_string()).join("drop/app.apk");
+    std::fs::write(path, &bytes).unwrap();
+    ForeignObject {
+        provider: id,
+        bucket: "drop".to_owned(),
+        key: "app.apk".to_owned(),
+        length: bytes.len() as u64,
+        checksum: sha256(&bytes),
+        file: NewFile { file_name: "app.apk".to_owned(), ..NewFile::default() },
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) async fn a_storage_provider_is_made_used_and_removed(ground: Ground) {
+    let (stage, folder) = stage(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let admin = stage.hire("adam", "org.admin").await;
+    let editor = stage.hire("edith", "org.editor").await;
+    let refused = depot.create_storage_provider(&editor, acme, edge()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    let made = depot.create_storage_provider(&admin, acme, edge()).await.unwrap();
+    let again = depot.create_storage_provider(&admin, acme, edge()).await.unwrap_err();
+    assert!(again.is_taken("name"), "{again:?}");
+    depot.test_storage_provider(&admin, acme, made.id).await.unwrap();
+
+    let object = || put(&folder, acme, made.id);
+    let asset = depot.register(&editor, acme, NewAsset::default(), object()).await.unwrap();
+    let opened = depot.open_asset(&editor, acme, asset.id, ByteRange::FULL).await.unwrap();
+    assert_eq!(read(opened.stream).await, package("field-notes.apk"));
+
+    // One that holds assets stays, and stays where it is.
+    let used = depot.remove_storage_provider(&admin, acme, made.id).await.unwrap_err();
+    assert_eq!(
+        (used.kind(), used.to_string().contains("by 1 assets")),
+        (ErrorKind::Conflict, true),
+        "{used}"
+    );
+    let moved = StorageProviderChange { bucket: Some("other".to_owned()), ..Default::default() };
+    let moved = depot.update_storage_provider(&admin, acme, made.id, None, moved).await.unwrap_err();
+    assert_eq!(moved.kind(), ErrorKind::Conflict);
+    let named = StorageProviderChange { name: Some("Runner".to_owned()), ..Default::default() };
+    let named = depot.update_storage_provider(&admin, acme, made.id, None, named).await.unwrap();
+    assert_eq!((named.name.as_str(), &named.credentials), ("Runner", &made.credentials));
+    assert!(named.revision > made.revision);
+    let late = StorageProviderChange { name: Some("Late".to_owned()), ..Default::default() };
+    let late = depot.update_storage_provider(&admin, acme, made.id, Some(made.revision), late).await;
+    assert!(matches!(late.unwrap_err().detail(), Detail::Stale { .. }));
+
+    depot.remove_asset(&admin, acme, asset.id).await.unwrap();
+    depot.remove_storage_provider(&admin, acme, made.id).await.unwrap();
+    assert!(depot.storage_providers(&editor, acme).await.unwrap().is_empty());
+    assert!(folder.path().join(acme.to_string()).join("drop/app.apk").exists(), "objects are not ours");
+    let gone = depot.register(&editor, acme, NewAsset::default(), object()).await.unwrap_err();
+    assert!(matches!(gone.detail(), Detail::Missing("storage provider")), "{gone:?}");
+    let filter = EventFilter::of(acme).about(made.id);
+    let events = depot.events(&admin, &filter).await.unwrap();
+    let mut actions: Vec<_> = events.iter().map(|event| event.event.action.as_str()).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["storageProvider.create", "storageProvider.remove", "storageProvider.update"]);
+}
+
+pub(crate) async fn what_opens_a_storage_provider_is_never_seen(ground: Ground) {
+    let (stage, _folder) = stage(ground).await;
+    let made = stage.depot.create_storage_provider(&system(), stage.acme, edge()).await.unwrap();
+    let key = Key::Id { organization: stage.acme, kind: StorageProvider::KIND, id: made.id.cast() };
+    let record = stage.ground.backends.records.get(&key).await.unwrap().unwrap();
+    let listed = stage.depot.storage_providers(&system(), stage.acme).await.unwrap();
+    let events = stage.depot.events(&system(), &EventFilter::of(stage.acme)).await.unwrap();
+    let seen =
+        format!("{made:?} {listed:?} {record:?} {} {events:?} {:?} {:?}", record.body, edge(), stage.depot);
+    assert!(record.body["credentials"].is_string(), "{record:?}");
+    assert!(!seen.contains(SECRET) && !seen.contains("AKIAEXAMPLE"), "{seen}");
+
+    // Moved into another record, or met by another key, they open nothing.
+    let other = NewStorageProvider { name: "Other".to_owned(), bucket: "other".to_owned(), ..edge() };
+    let other = stage.depot.create_storage_provider(&system(), stage.acme, other).await.unwrap();
+    let stolen = StorageProvider { credentials: made.credentials.clone(), ..other.value.clone() };
+    let stolen = other.changed(stolen, Timestamp::now());
+    let batch = Id::generate();
+    let mut change = appdepot::records::Batch::new();
+    change.changes.push(appdepot::records::Change::Update(stolen.to_record(batch).unwrap()));
+    stage.ground.backends.records.commit(change).await.unwrap();
+    let refused = stage.depot.test_storage_provider(&system(), stage.acme, other.id).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Internal);
+    let folder = tempfile::tempdir().unwrap();
+    let rekeyed = Depot::builder()
+        .records(stage.ground.backends.records.clone())
+        .storage(
+            Arc::new(OpendalProviders::new().directory(folder.path())),
+            SealingKey::new(&SealingKey::generate().unwrap()),
+        )
+        .build();
+    let refused = rekeyed.test_storage_provider(&system(), stage.acme, made.id).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Internal);
+    assert!(!format!("{refused:?}").contains(SECRET));
+}
+
+pub(crate) async fn a_storage_provider_is_in_its_own_organization_only(ground: Ground) {
+    let (stage, folder) = stage(ground).await;
+    let depot = &stage.depot;
+    let rival = depot.create_organization(&system(), "rival", "Rival").await.unwrap().id;
+    let ours = depot.create_storage_provider(&system(), stage.acme, edge()).await.unwrap();
+    let theirs = depot.create_storage_provider(&system(), rival, edge()).await.unwrap();
+    let object = || put(&folder, stage.acme, ours.id);
+
+    // The same bucket in another organization is another directory, and another's provider is none.
+    let stolen = ForeignObject { provider: theirs.id, ..object() };
+    let found = depot.register(&system(), rival, NewAsset::default(), stolen).await.unwrap_err();
+    assert!(matches!(found.detail(), Detail::Missing("object")), "{found:?}");
+    let found = depot.register(&system(), rival, NewAsset::default(), object()).await.unwrap_err();
+    assert!(matches!(found.detail(), Detail::Missing("storage provider")), "{found:?}");
+    let change = StorageProviderChange::default();
+    for refused in [
+        depot.test_storage_provider(&system(), rival, ours.id).await.unwrap_err(),
+        depot.remove_storage_provider(&system(), rival, ours.id).await.unwrap_err(),
+        depot.update_storage_provider(&system(), rival, ours.id, None, change).await.unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), ErrorKind::NotFound);
+    }
+    for bucket in ["../..", "/etc", "a", "..", "UPPER", "a..b", "a--b", "-ab", "a/b"] {
+        let new = NewStorageProvider { name: "Bad".to_owned(), bucket: bucket.to_owned(), ..edge() };
+        let refused = depot.create_storage_provider(&system(), rival, new).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{bucket}");
+    }
+    let region = NewStorageProvider { name: "Bad".to_owned(), region: "x.evil/#".to_owned(), ..edge() };
+    let refused = depot.create_storage_provider(&system(), rival, region).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    let service = StorageService::S3 { endpoint: "http://169.254.169.254".to_owned() };
+    let remote = NewStorageProvider { name: "Bad".to_owned(), service, ..edge() };
+    let refused = depot.create_storage_provider(&system(), rival, remote).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Invalid | ErrorKind::Unsupported), "{refused:?}");
+}
