@@ -13,10 +13,11 @@ use appdepot::authenticate::Chain;
 use appdepot::authorize::{Actor, Subject};
 use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys};
 use appdepot::depot::{
-    Depot, NewApp, NewAsset, NewFile, NewListing, NewRelease, NewUser, Sessions, StoreChange,
+    Depot, NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease, NewUser, Sessions, StoreChange,
 };
 use appdepot::domain::{
-    App, Audience, Id, LifecycleName, Organization, Role, Store, Stored, Timestamp, Visibility,
+    App, Audience, Id, LifecycleName, Organization, Publication, Role, Security, Store, Stored, Timestamp,
+    Visibility,
 };
 use appdepot::http::Service;
 use appdepot::memory::MemoryRecords;
@@ -29,8 +30,18 @@ use futures::{StreamExt as _, stream};
 use libtest_mimic::{Arguments, Trial};
 
 /// The journeys of `browser/journeys.mjs`.
-const JOURNEYS: [&str; 9] =
-    ["sign_in", "browse", "android", "iphone", "desktop", "keyboard", "hostile", "languages", "accessible"];
+const JOURNEYS: [&str; 10] = [
+    "sign_in",
+    "browse",
+    "android",
+    "iphone",
+    "desktop",
+    "keyboard",
+    "hostile",
+    "languages",
+    "accessible",
+    "password",
+];
 const PASSWORD: &str = "correct horse battery";
 /// What the pages believe to be reached under. iOS wants `https`; the browser comes over loopback.
 const PUBLIC_URL: &str = "https://store.example";
@@ -145,6 +156,21 @@ impl Shop<'_> {
         shop.release(&notes, "field-notes.apk", fixture("field-notes-1.5.0.apk"), whats_new).await;
         let phone = ipa("org.appdepot.fixture", "Field Notes", "1.5.0", "2040-01-01T00:00:00Z");
         shop.release(&notes, "field-notes.ipa", phone, whats_new).await;
+
+        let beta = NewPublication {
+            store: Some(shop.store.id),
+            slug: "beta".to_owned(),
+            visibility: Visibility::Unlisted,
+            audience: Audience::everyone(),
+            publication: Publication {
+                security: Security::Password,
+                show_history: true,
+                terms: Some("For tests only.\nTell nobody.".to_owned()),
+                ..Publication::default()
+            },
+            password: Some("open sesame".to_owned()),
+        };
+        depot.create_publication(&system, acme, notes.id, beta).await.unwrap();
 
         let timesheet = shop.app("Timesheet", "Hours, breaks and projects.").await;
         let old = ipa("com.example.timesheet", "Timesheet", "3.1", "2021-05-06T00:00:00Z");

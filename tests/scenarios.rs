@@ -88,6 +88,9 @@ fn main() {
         a_publication_follows_its_branch
         a_publication_is_for_members_of_all_its_groups_until_it_ends
         a_password_is_kept_as_a_hash_and_asked_for_once
+        a_publication_behind_a_password_is_nobodys_without_it
+        a_public_publication_is_for_everyone_until_it_ends
+        a_store_lets_in_whom_one_of_its_policies_admits
         a_retention_does_what_was_seen_or_nothing
         what_is_exposed_is_seen_below_and_changed_by_nobody_there
         a_part_of_an_organization_is_made_by_its_owners

@@ -308,6 +308,35 @@ export async function languages(browser, url) {
   }
 }
 
+// Nobody signs in here.
+export async function password(browser, url) {
+  const page = await visit(browser, url, ANDROID);
+  await page.goto(`${STORE}/beta`);
+  assert.equal(await page.locator('h1').textContent(), 'Password');
+  assert.ok(!(await page.content()).includes('Field Notes'));
+  await shot(page, 'password');
+  await page.fill('input[name=password]', 'sesame');
+  await page.click('main button');
+  assert.match(await page.locator('[role=alert]').textContent(), /not the password/);
+  page.wrong = []; // the console tells of the 403
+  await page.fill('input[name=password]', 'open sesame');
+  await page.click('main button');
+  assert.equal(page.url(), `${url}${STORE}/beta`);
+  const [cookie] = await page.context().cookies();
+  assert.ok(cookie.httpOnly && cookie.secure && cookie.path === `${STORE}/beta`, JSON.stringify(cookie));
+  assert.match(await page.locator('.terms').textContent(), /Tell nobody/);
+  await shot(page, 'publication');
+
+  await page.click('button:has-text("Install")');
+  assert.equal(page.url(), `${url}${STORE}/beta`, 'the terms come first');
+  for (const [form, file] of [['.identity form', 'field-notes-1.5.0.apk'], ['.history form', 'field-notes-1.4.2.apk']]) {
+    await page.check(`${form} input[name=agree]`);
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(`${form} button`)]);
+    assert.equal(download.suggestedFilename(), file);
+  }
+  sane(page);
+}
+
 export async function accessible(browser, url) {
   const axe = require('axe-core').source;
   for (const colorScheme of ['light', 'dark']) {
@@ -315,7 +344,6 @@ export async function accessible(browser, url) {
       // The pages have no scripts, and their policy allows none; the checker is let in past it.
       const options = { colorScheme, javaScriptEnabled: true, bypassCSP: true };
       const page = await visit(browser, url, device, options);
-      await page.goto(STORE);
       const check = async what => {
         const name = `${what}-${size}-${colorScheme}`;
         await shot(page, name);
@@ -328,6 +356,12 @@ export async function accessible(browser, url) {
         const width = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(width <= device.viewport.width, `${name} is ${width} pixels wide`);
       };
+      await page.goto(`${STORE}/beta`);
+      await check('password');
+      await page.fill('input[name=password]', 'open sesame');
+      await page.click('main button');
+      await check('publication');
+      await page.goto(STORE);
       await check('sign-in');
       await page.fill('input[name=name]', 'ada');
       await page.fill('input[name=password]', 'wrong');

@@ -1,8 +1,11 @@
 //! Publications: which builds they offer, to whom, and until when; and how builds are let go.
 
 use super::*;
-use appdepot::depot::{AppChange, NewBuild, NewPublication};
-use appdepot::domain::{Build, BuildNotes, Git, Publication, Retention, Security, Selection};
+use appdepot::authorize::Origin;
+use appdepot::depot::{AppChange, NewAuthPolicy, NewBuild, NewPublication, NewUser, SetChange, StoreChange};
+use appdepot::domain::{
+    AuthMethod, Build, BuildNotes, Extra, Git, Publication, Retention, Security, Selection,
+};
 
 impl Stage {
     /// A build of a branch, processed.
@@ -150,4 +153,157 @@ pub(super) async fn a_password_is_kept_as_a_hash_and_asked_for_once(ground: Grou
     stage.depot.remove_listing(&system(), stage.acme, made.id).await.unwrap();
     let left = Query::of::<appdepot::domain::Password>(stage.acme).counted();
     assert_eq!(stage.ground.backends.records.list(&left).await.unwrap().total, Some(0));
+}
+
+fn from(address: &str) -> Origin {
+    Origin { address: Some(address.to_owned()), ..Origin::default() }
+}
+
+pub(super) async fn a_publication_behind_a_password_is_nobodys_without_it(ground: Ground) {
+    let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());
+    let stage = Stage::with(ground, |builder| builder.passwords(passwords)).await;
+    let ada = stage.hire("ada", "org.member").await;
+    let app = stage.app("Notes", LifecycleName::Direct).await;
+    let release = Build::release(stage.build_of(&app, "main").await.id);
+    let mut new = stage.publication("secret", Selection::Last);
+    new.publication.security = Security::Password;
+    new.password = Some("open sesame".to_owned());
+    let made = stage.publish(&app, new.clone()).await;
+    assert_eq!(stage.offers(&made).await, [release]);
+
+    let (depot, acme) = (&stage.depot, stage.acme);
+    for actor in [&ada, &Actor::anonymous()] {
+        let fault = |result: Result<_, Error>| result.map(|_: appdepot::depot::Showing| ()).unwrap_err();
+        let closed = fault(depot.showing(actor, &stage.store, "secret").await);
+        assert_eq!(closed.kind(), ErrorKind::Unauthenticated);
+        assert_eq!(kind(depot.store_icon(actor, &stage.store, "secret", 64).await), closed.kind());
+        assert_eq!(kind(depot.ticket(actor, acme, release).await), ErrorKind::NotFound);
+        assert!(depot.package(actor, acme, release).await.is_err());
+    }
+    assert!(stage.offered(&ada).await.is_empty());
+
+    let unlock =
+        async |password: &str, address: &str| depot.unlock("acme", "secret", password, from(address)).await;
+    assert_eq!(kind(unlock("sesame", "10.0.0.1").await), ErrorKind::Unauthenticated);
+    let issued = unlock("open sesame", "10.0.0.1").await.unwrap();
+    assert!(!format!("{issued:?}").contains(&issued.token));
+    let opened = depot.pass(&issued.token).await.unwrap();
+    assert_eq!(opened, made.id);
+    let visitor = Actor { unlocked: Some(opened), ..Actor::anonymous() };
+    let shown = depot.showing(&visitor, &stage.store, "secret").await.unwrap();
+    assert_eq!(shown.versions.iter().map(|version| version.release.id).collect::<Vec<_>>(), [release]);
+    let ticket = depot.ticket(&visitor, acme, release).await.unwrap();
+    let bytes = depot.open_ticket(&ticket.token, appdepot::blobs::ByteRange::FULL).await.unwrap();
+    assert_eq!(read(bytes.stream).await, package("field-notes.apk"));
+
+    // Guessing shuts out the one who guesses, and nobody else.
+    for _ in 0..10 {
+        assert_eq!(kind(unlock("sesame", "10.0.0.2").await), ErrorKind::Unauthenticated);
+    }
+    assert_eq!(kind(unlock("open sesame", "10.0.0.2").await), ErrorKind::Limited);
+    assert!(unlock("open sesame", "10.0.0.1").await.is_ok());
+
+    new.password = Some("another".to_owned());
+    depot.replace_publication(&system(), acme, made.id, new).await.unwrap();
+    assert_eq!(kind(depot.pass(&issued.token).await), ErrorKind::Unauthenticated);
+    let issued = unlock("another", "10.0.0.1").await.unwrap();
+    stage.clock.fetch_add(3_600_000, SeqCst);
+    assert_eq!(kind(depot.pass(&issued.token).await), ErrorKind::Unauthenticated);
+    stage.clock.fetch_add(1, SeqCst);
+    assert!(depot.sweep().await.unwrap().passes > 0);
+}
+
+pub(super) async fn a_public_publication_is_for_everyone_until_it_ends(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let app = stage.app("Notes", LifecycleName::Direct).await;
+    let first = Build::release(stage.build_of(&app, "main").await.id);
+    let second = Build::release(stage.build_of(&app, "main").await.id);
+    let mut new = stage.publication("open", Selection::Last);
+    new.publication.security = Security::Public;
+    new.publication.expires_at = Some(Timestamp::from_millis(stage.clock.load(SeqCst) + 60_000));
+    let made = stage.publish(&app, new.clone()).await;
+    let nobody = Actor::anonymous();
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let shown = async || -> Result<Vec<_>, Error> {
+        let shown = depot.showing(&nobody, &stage.store, "open").await?;
+        Ok(shown.versions.iter().map(|version| version.release.id).collect())
+    };
+    assert_eq!(shown().await.unwrap(), [second]);
+    assert!(depot.ticket(&nobody, acme, second).await.unwrap().ticket.install);
+    assert_eq!(kind(depot.ticket(&nobody, acme, first).await), ErrorKind::NotFound);
+    assert_eq!(
+        kind(depot.open_release(&nobody, acme, second, true, Default::default()).await.map(|_| ())),
+        ErrorKind::NotFound,
+        "bytes leave by a ticket"
+    );
+
+    let change = async |change: &dyn Fn(&mut NewPublication)| {
+        let mut other = new.clone();
+        change(&mut other);
+        depot.replace_publication(&system(), acme, made.id, other).await.unwrap();
+    };
+    change(&|new| new.publication.show_history = true).await;
+    assert_eq!(shown().await.unwrap(), [second, first]);
+    assert!(depot.ticket(&nobody, acme, first).await.is_ok());
+    change(&|new| new.visibility = Visibility::Inactive).await;
+    assert_eq!(kind(shown().await), ErrorKind::NotFound);
+    assert_eq!(kind(depot.ticket(&nobody, acme, second).await), ErrorKind::NotFound);
+    change(&|new| new.publication.blocked_countries = vec!["FR".to_owned()]).await;
+    assert_eq!(kind(shown().await), ErrorKind::NotFound);
+    change(&|new| new.publication.security = Security::Logged).await;
+    assert_eq!(kind(shown().await), ErrorKind::NotFound);
+    assert_eq!(kind(depot.ticket(&nobody, acme, second).await), ErrorKind::NotFound);
+    change(&|_| ()).await;
+    assert_eq!(shown().await.unwrap(), [second]);
+    stage.clock.fetch_add(60_001, SeqCst);
+    assert_eq!(kind(shown().await), ErrorKind::Unauthenticated, "it is over");
+    assert_eq!(kind(depot.ticket(&nobody, acme, second).await), ErrorKind::NotFound);
+}
+
+pub(super) async fn a_store_lets_in_whom_one_of_its_policies_admits(ground: Ground) {
+    const PASSWORD: &str = "correct horse battery";
+    let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());
+    let stage = Stage::with(ground, |builder| builder.passwords(passwords)).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let mut users = Vec::new();
+    for name in ["ada", "bob"] {
+        let email = format!("{name}@acme.example");
+        let new = NewUser { email, ..NewUser::default() };
+        let role = Role::parse("org.member").unwrap();
+        users.push(depot.enrol(&system(), acme, new, Some(PASSWORD), role).await.unwrap().id);
+    }
+    let enter = async |name: &str, policy: Option<&str>| {
+        let name = format!("{name}@acme.example");
+        depot.enter("acme", policy, (&name, PASSWORD), Origin::default(), None).await
+    };
+    assert!(enter("bob", None).await.unwrap().signed_in.session.policy.is_none(), "it has none");
+    let mut policies = Vec::new();
+    for (name, method, approved) in [
+        ("Directory", AuthMethod::Ldap, vec![]),
+        ("Nobody", AuthMethod::Password, vec![]),
+        ("Ada", AuthMethod::Password, vec![users[0].into()]),
+    ] {
+        let new = NewAuthPolicy {
+            name: name.to_owned(),
+            method,
+            configuration: Extra::new(),
+            check_exists: true,
+            check_approved: true,
+            users: approved,
+        };
+        policies.push(depot.create_auth_policy(&system(), acme, new).await.unwrap().id);
+    }
+    let keep = async |policies: &[Id<_>]| {
+        let policies = SetChange::to(policies.to_vec());
+        let change = StoreChange { policies, ..StoreChange::default() };
+        depot.update_store(&system(), acme, stage.store.id, None, change).await.unwrap();
+    };
+    keep(&policies).await;
+    assert_eq!(enter("ada", None).await.unwrap().signed_in.session.policy, Some(policies[2]));
+    assert_eq!(kind(enter("bob", None).await), ErrorKind::Unauthenticated);
+    assert_eq!(kind(enter("ada", Some("Nobody")).await), ErrorKind::Unauthenticated);
+    assert_eq!(kind(enter("ada", Some("Directory")).await), ErrorKind::Unsupported);
+    assert_eq!(kind(enter("ada", Some("Unknown")).await), ErrorKind::NotFound);
+    keep(&policies[..1]).await;
+    assert_eq!(kind(enter("ada", None).await), ErrorKind::Unsupported);
 }

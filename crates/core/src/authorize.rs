@@ -8,7 +8,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{App, AuthPolicy, Group, Id, Organization, Role, User};
+use crate::domain::{App, AuthPolicy, Group, Id, Listing, Organization, Role, User};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use self::explain::{Chain, Decision, Difference, Explanation, PolicyChange, Right};
@@ -135,6 +135,8 @@ pub struct Actor {
     pub home: Option<Id<Organization>>,
     /// By which way they signed in to a store.
     pub policy: Option<Id<AuthPolicy>>,
+    /// The publication whose password they gave.
+    pub unlocked: Option<Id<Listing>>,
     /// How to call them.
     pub person: Person,
     /// Where the request came from, for the audit trail.
@@ -308,6 +310,7 @@ impl Actor {
             app: None,
             groups: BTreeSet::new(),
             policy: None,
+            unlocked: None,
             person,
             origin: Origin::default(),
         }

@@ -1,7 +1,8 @@
 //! The texts of credentials: made, read, and reduced to digests.
 //!
 //! A text made here has 190 random bits and six characters that tell a mistyped one, and a scanner's false alarm,
-//! without asking a store. Its prefix says what it is: `adk_` an API key, `ads_` a session, `adt_` an access token.
+//! without asking a store. Its prefix says what it is: `adk_` an API key, `ads_` a session, `adp_` a pass, `adt_` an access
+//! token.
 
 use std::fmt;
 
@@ -9,13 +10,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::domain::Id;
+use crate::domain::{Id, Organization};
 use crate::error::{Error, Result};
 
 /// What the ids of keys made here start with.
 pub const KEY_PREFIX: &str = "adk_";
 /// What sessions start with.
 pub const SESSION_PREFIX: &str = "ads_";
+/// What passes start with.
+pub const PASS_PREFIX: &str = "adp_";
 /// What access tokens start with.
 const TOKEN_PREFIX: &str = "adt_";
 /// The random characters of a secret: 32 of 62, that is 190 bits.
@@ -29,7 +32,7 @@ const ID_LIMIT: usize = 64;
 /// The shortest and the longest secret that an operator may choose, in bytes.
 const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 
-/// A new `ID.SECRET`: a key, or a session.
+/// A new `ID.SECRET`: a key, a session, or a pass.
 pub struct Text {
     id: String,
     secret: String,
@@ -103,6 +106,13 @@ impl<'a> Parts<'a> {
         })
     }
 
+    /// The organization and the digest of a session or pass, by what it starts with.
+    pub fn issued(prefix: &str, text: &'a str) -> Option<(Id<Organization>, Digest)> {
+        let parts = Self::read(text)?;
+        let organization = Id::parse(parts.id.strip_prefix(prefix)?).ok()?;
+        Some((organization, parts.digest()))
+    }
+
     /// The digest of the secret part.
     pub fn digest(&self) -> Digest {
         Digest::of(self.secret)
@@ -174,7 +184,7 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 fn is_own(id: &str) -> bool {
-    id.starts_with(KEY_PREFIX) || id.starts_with(SESSION_PREFIX)
+    [KEY_PREFIX, SESSION_PREFIX, PASS_PREFIX].iter().any(|prefix| id.starts_with(prefix))
 }
 
 /// 32 random letters and digits: 190 bits.

@@ -86,7 +86,7 @@ impl Attempts {
 }
 
 /// What is counted as one address: of IPv6 the network of 64 bits, of which a client has every address.
-fn network(address: &str) -> String {
+pub(super) fn network(address: &str) -> String {
     match address.parse().map(|address: IpAddr| address.to_canonical()) {
         Ok(IpAddr::V6(address)) => format!("{:x}/64", address.to_bits() >> 64),
         Ok(IpAddr::V4(address)) => address.to_string(),

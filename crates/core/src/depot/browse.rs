@@ -2,8 +2,7 @@
 
 use crate::authorize::{Actor, permission};
 use crate::domain::{
-    App, Asset, Entity as _, File, Id, Listing, Release, Security, Selection, Store, Stored, Timestamp,
-    Visibility,
+    App, Asset, Entity as _, File, Id, Listing, Release, Security, Store, Stored, Timestamp, Visibility,
 };
 use crate::error::{Error, Result};
 use crate::lifecycle::State;
@@ -32,8 +31,10 @@ pub struct Version {
     pub release: Stored<Release>,
     /// Its package.
     pub file: Option<File>,
-    /// Whether it can be installed now.
+    /// Whether it is the one to install now.
     pub offered: bool,
+    /// Whether it can be installed at all.
+    pub available: bool,
     /// When devices will refuse it, because what it was signed for ends (a provisioning profile's
     /// `ExpirationDate`).
     pub expires_at: Option<Timestamp>,
@@ -46,7 +47,8 @@ impl Depot {
     /// the address.
     ///
     /// # Errors
-    /// `NotFound` when it is not for the actor, too.
+    /// `NotFound` when it is not for the actor, too; `Unauthenticated` for a publication whose password they have yet
+    /// to give ([`Depot::unlock`]), and for an open one that is over.
     pub async fn showing(&self, actor: &Actor, store: &Stored<Store>, reference: &str) -> Result<Showing> {
         let (listing, app) = self.listed(actor, store, reference).await?;
         let versions = self.versions(&listing).await?;
@@ -60,26 +62,33 @@ impl Depot {
         store: &Stored<Store>,
         reference: &str,
     ) -> Result<(Stored<Listing>, Stored<App>)> {
+        let listing = self.on_show(store, reference).await?;
+        let app: Stored<App> = self.load(store.organization, listing.app).await?;
+        if listing.security() != Security::Logged {
+            self.check_open(actor, &listing)?;
+            return Ok((listing, app));
+        }
+        self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
+        let this =
+            Query::of::<Listing>(store.organization).filter(Field::Id, Op::Eq(listing.id.into())).limit(1);
+        let this = self.for_visitor(actor, self.unexpired(this)?).await?;
+        if self.list::<Listing>(&this).await?.items.is_empty() {
+            return Err(Error::not_found(Listing::NAME));
+        }
+        Ok((listing, app))
+    }
+
+    /// A listing of a store that has an address, whoever it is for.
+    pub(super) async fn on_show(&self, store: &Stored<Store>, reference: &str) -> Result<Stored<Listing>> {
         let organization = store.organization;
-        let missing = || Error::not_found(Listing::NAME);
         let claimed = format!("{}/{reference}", store.id);
         let found: Option<Stored<Listing>> = match Id::parse(reference) {
             Ok(id) => self.find(organization, id).await?,
             Err(_) => self.find_claimed(organization, "slug", &claimed).await?,
         };
-        let listing = found
+        found
             .filter(|listing| listing.store == store.id && listing.visibility != Visibility::Inactive)
-            // Nobody is asked for the password of a publication here, so nobody is let in by it.
-            .filter(|listing| !asks_password(listing))
-            .ok_or_else(missing)?;
-        let app: Stored<App> = self.load(organization, listing.app).await?;
-        self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
-        let this = Query::of::<Listing>(organization).filter(Field::Id, Op::Eq(listing.id.into())).limit(1);
-        let this = self.for_visitor(actor, self.unexpired(this)?).await?;
-        if self.list::<Listing>(&this).await?.items.is_empty() {
-            return Err(missing());
-        }
-        Ok((listing, app))
+            .ok_or_else(|| Error::not_found(Listing::NAME))
     }
 
     async fn versions(&self, listing: &Stored<Listing>) -> Result<Vec<Version>> {
@@ -89,15 +98,10 @@ impl Depot {
             .filter(Field::parse("state")?, Op::In(out.into()))
             .sort(Sort::descending(Field::parse("publishedAt")?))
             .limit(VERSIONS);
-        // What a publication does not select is not told of.
-        let history = listing
-            .publication
-            .as_ref()
-            .is_none_or(|publication| publication.show_history && publication.selection == Selection::Last);
         let mut versions = Vec::new();
         for release in self.list::<Release>(&query).await?.items {
-            let offered = listing.offers.iter().any(|offer| offer.release == release.id);
-            if !offered && !history {
+            let offered = listing.offers(release.id);
+            if !offered && !listing.has_history() {
                 continue;
             }
             let package: Option<Stored<Asset>> = match release.asset {
@@ -108,6 +112,7 @@ impl Depot {
             let expires_at = file.as_ref().and_then(expiry);
             versions.push(Version {
                 offered,
+                available: release.state == State::Published,
                 expired: expires_at.is_some_and(|end| end < self.now()),
                 expires_at,
                 file,
@@ -116,10 +121,6 @@ impl Depot {
         }
         Ok(versions)
     }
-}
-
-fn asks_password(listing: &Listing) -> bool {
-    listing.publication.as_ref().is_some_and(|publication| publication.security == Security::Password)
 }
 
 /// When the provisioning profile inside a package ends.

@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::error::{CredentialFault, Error, ErrorKind, Result};
 use crate::lifecycle::State;
-use crate::query::{Field, Op, Page, Query};
+use crate::query::{Field, Op, Query};
 use crate::records::Batch;
 
 use super::measure::hex;
@@ -96,7 +96,7 @@ impl Depot {
     }
 
     /// Leave to fetch a release's files: for those who may see the release, and for those to whom a store offers
-    /// it now. The latter is an installation, and told of as `release.install`.
+    /// it now, an open publication whoever they are. The latter is an installation, and told of as `release.install`.
     ///
     /// # Errors
     /// `NotFound` when neither holds; `Conflict(Unprocessed)` for a build that is no release.
@@ -114,7 +114,15 @@ impl Depot {
             }
             other => other?,
         };
-        let install = self.sees(actor, &release, &app).await?;
+        let install = match self.sees(actor, &release, &app).await {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
+                if !self.is_open(actor, &release).await? {
+                    return Err(error);
+                }
+                true
+            }
+            seen => seen?,
+        };
         self.check_policies(actor, &release).await?;
         let asset = release.asset.ok_or_else(no_package)?;
         let mut secret = [0u8; 24];
@@ -241,7 +249,7 @@ impl Depot {
             Ok(()) => Ok(false),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 self.authorize(actor, permission::STORE_INSTALL, on_app(app)).await?;
-                self.offered(actor, release, app).await?;
+                self.offered(actor, release).await?;
                 Ok(true)
             }
             Err(error) => Err(error),
@@ -249,7 +257,7 @@ impl Depot {
     }
 
     /// Whether this release is for the actor now: itself, or by a listing of its app for them.
-    async fn offered(&self, actor: &Actor, release: &Stored<Release>, app: &Stored<App>) -> Result<()> {
+    async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
         let missing = || Error::not_found("release");
         if release.state != State::Published {
             return Err(missing());
@@ -261,19 +269,8 @@ impl Depot {
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()));
         let listings = self.for_visitor(actor, self.unexpired(listings)?).await?;
-        let listings: Page<Stored<Listing>> = self.list(&listings).await?;
-        let offers = |listing: &Stored<Listing>| {
-            listing.visibility != Visibility::Inactive
-                && listing.offers.iter().any(|o| o.release == release.id)
-        };
-        if listings.items.iter().any(offers) {
-            return Ok(());
-        }
-        // A store keeps the versions that were out before; a publication is of what it selects.
-        self.check_listed(actor, app).await.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => missing(),
-            _ => error,
-        })
+        let listings = self.list_all::<Listing>(listings).await?;
+        if listings.iter().any(|listing| hands_out(listing, release.id)) { Ok(()) } else { Err(missing()) }
     }
 
     /// What is known of a release's package, for those who may have it: who sees the release, or finds its app in a
@@ -346,6 +343,11 @@ impl Depot {
             }
         })
     }
+}
+
+/// Whether those for whom a listing is may have this release of its app.
+pub(super) fn hands_out(listing: &Listing, release: Id<Release>) -> bool {
+    listing.visibility != Visibility::Inactive && (listing.has_history() || listing.offers(release))
 }
 
 fn no_package() -> Error {

@@ -19,6 +19,7 @@ mod keys;
 mod listings;
 mod measure;
 mod organizations;
+mod passes;
 mod people;
 mod pictures;
 mod policies;
@@ -72,6 +73,7 @@ pub use documents::NewDocument;
 pub use intake::Purpose;
 pub use keys::{CreatedKey, NewKey};
 pub use listings::{ListingChange, NewListing};
+pub use passes::IssuedPass;
 pub use people::GroupChange;
 pub use policies::{NewPolicy, PolicyChange};
 pub use publications::NewPublication;
@@ -148,6 +150,8 @@ pub struct Limits {
     pub session_idle: Duration,
     /// How long a session may last. Default 12 hours.
     pub session_lifetime: Duration,
+    /// How long a publication's password need not be given again. Default 1 hour.
+    pub pass_lifetime: Duration,
     /// How often somebody may try to sign in to one account within a window. Default 10.
     pub sign_ins_per_account: u32,
     /// How often somebody may try to sign in from one address within a window. Default 100.
@@ -168,6 +172,7 @@ impl Default for Limits {
             ticket_grace: Duration::from_secs(3600),
             session_idle: Duration::from_secs(30 * 60),
             session_lifetime: Duration::from_secs(12 * 3600),
+            pass_lifetime: Duration::from_secs(3600),
             sign_ins_per_account: 10,
             sign_ins_per_address: 100,
             sign_in_window: Duration::from_secs(15 * 60),

@@ -18,8 +18,6 @@ use super::{Depot, Entrance, retry};
 
 /// How old the last use that a session tells may be before another is written down.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
-/// The longest text that is looked at, in bytes.
-const TEXT_LIMIT: usize = 512;
 
 /// Tells whom a session stands for, by asking the depot it was opened with.
 #[derive(Debug, Clone)]
@@ -92,7 +90,7 @@ impl Depot {
         origin: Origin,
         previous: Option<&str>,
     ) -> Result<IssuedSession> {
-        self.let_in(organization, None, (name, password), origin, previous).await
+        self.let_in(organization, &[], (name, password), origin, previous).await
     }
 
     /// Lets a user in who knows their password, to the organization with this slug; otherwise as [`Depot::sign_in`].
@@ -112,10 +110,12 @@ impl Depot {
         self.sign_in(id, name, password, origin, previous).await
     }
 
-    /// Lets a user in who knows their password, to an organization's [`Depot::main_store`], by one of its policies.
+    /// Lets a user in who knows their password, to an organization's [`Depot::main_store`]: by this policy of it, or
+    /// by the first that admits them.
     ///
     /// # Behavior
-    /// - As [`Depot::sign_in`]; who may not use the policy is answered like one who does not know the password.
+    /// - As [`Depot::sign_in`]; whom no policy admits is answered like one who does not know the password.
+    /// - With no policy asked for, a store without any lets everyone in whom the organization does.
     /// - The session is over once the policy is gone or does not admit the user any more.
     ///
     /// # Errors
@@ -124,29 +124,37 @@ impl Depot {
     pub async fn enter(
         &self,
         organization: &str,
-        policy: &str,
+        policy: Option<&str>,
         credentials: (&str, &str),
         origin: Origin,
         previous: Option<&str>,
     ) -> Result<IssuedSession> {
         let Entrance { store, policies } = self.entrance(organization).await?;
-        let found = policies.iter().find(|found| found.name == policy);
-        let policy = found.ok_or_else(|| Error::not_found(AuthPolicy::NAME))?;
-        if policy.method != AuthMethod::Password {
+        let mut ways: Vec<_> = policies.iter().collect();
+        if let Some(name) = policy {
+            ways.retain(|way| way.name == name);
+            if ways.is_empty() {
+                return Err(Error::not_found(AuthPolicy::NAME));
+            }
+        }
+        ways.retain(|way| way.method == AuthMethod::Password);
+        if ways.is_empty() && !store.policies.is_empty() {
             return Err(Error::new(ErrorKind::Unsupported, "nobody signs in here by this policy"));
         }
-        self.let_in(store.organization, Some(policy), credentials, origin, previous).await
+        self.let_in(store.organization, &ways, credentials, origin, previous).await
     }
 
+    /// Lets a user in by the first of these policies that admits them; by none when there are none.
     async fn let_in(
         &self,
         organization: Id<Organization>,
-        policy: Option<&Stored<AuthPolicy>>,
+        policies: &[&Stored<AuthPolicy>],
         (name, password): (&str, &str),
         origin: Origin,
         previous: Option<&str>,
     ) -> Result<IssuedSession> {
-        let admits = |user: &Stored<User>| policy.is_none_or(|policy| policy.admits(&user.id.into()));
+        let by = |user: &Stored<User>| policies.iter().find(|policy| policy.admits(&user.id.into()));
+        let admits = |user: &Stored<User>| policies.is_empty() || by(user).is_some();
         let bad = || Error::unauthenticated(CredentialFault::Bad);
         let limits = &self.0.limits;
         let found = self.find_user(organization, name).await?;
@@ -163,6 +171,7 @@ impl Depot {
         let mut user =
             found.filter(|user| user.enabled && verdict != Verdict::Wrong && admits(user)).ok_or_else(bad)?;
         let generation = user.generation;
+        let policy = by(&user).map(|policy| policy.id);
         let digest = match verdict {
             Verdict::Outdated => Some(self.0.passwords.hash(password).await?),
             Verdict::Right | Verdict::Wrong => None,
@@ -175,7 +184,7 @@ impl Depot {
                 digest: text.parts().digest(),
                 user: user.id,
                 generation,
-                policy: policy.map(|policy| policy.id),
+                policy,
                 origin: origin.clone(),
                 used_at: now,
                 expires_at: now.after(limits.session_lifetime),
@@ -312,10 +321,7 @@ impl Depot {
     }
 
     async fn find_session(&self, token: &str) -> Result<Option<Stored<Session>>> {
-        let parts = if token.len() <= TEXT_LIMIT { Parts::read(token) } else { None };
-        let organization = parts.and_then(|parts| Id::parse(parts.id.strip_prefix(SESSION_PREFIX)?).ok());
-        let (Some(parts), Some(organization)) = (parts, organization) else { return Ok(None) };
-        let digest = parts.digest();
+        let Some((organization, digest)) = Parts::issued(SESSION_PREFIX, token) else { return Ok(None) };
         let found: Option<Stored<Session>> =
             self.find_claimed(organization, Session::SPACE, &digest.to_string()).await?;
         Ok(found.filter(|session| session.digest.is(&digest)))

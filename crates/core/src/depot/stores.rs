@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Revision, Selection, Store, Stored,
-    Visibility, check_optional_text, check_slug, check_text, slugify,
+    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Password, Revision, Security,
+    Selection, Store, Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
@@ -277,12 +277,18 @@ impl Depot {
         ]))
     }
 
-    /// Narrows a query for listings to those that are for the actor, signed in as they are.
+    /// Narrows a query for listings to those that are for the actor, signed in as they are. What asks for a password
+    /// is not among them: see [`Depot::unlock`].
     pub(super) async fn for_visitor(&self, actor: &Actor, query: Query) -> Result<Query> {
         let policies = Field::parse("policies")?;
         let own = actor.policy.map(|policy| Condition::new(policies.clone(), Op::Eq(policy.into())));
         let any = Condition::new(policies, Op::Missing);
-        Ok(self.for_audience(actor, query).await?.any_of(std::iter::once(any).chain(own)))
+        let security = Field::parse("publication.security")?;
+        let shown = [Security::Public, Security::Logged].map(|security| security.as_str().into());
+        Ok(self.for_audience(actor, query).await?.any_of(std::iter::once(any).chain(own)).any_of([
+            Condition::new(security.clone(), Op::Missing),
+            Condition::new(security, Op::In(shown.into())),
+        ]))
     }
 
     pub(super) async fn groups_of(

@@ -1,7 +1,7 @@
 //! Finishing what was interrupted.
 
 use crate::blobs::BlobKey;
-use crate::domain::{Blob, BlobState, Entity, Id, Organization, Session, Stored, Ticket};
+use crate::domain::{Blob, BlobState, Entity, Id, Organization, Pass, Session, Stored, Ticket};
 use crate::error::Result;
 use crate::query::{Field, Op, Query, Value};
 use crate::records::Batch;
@@ -20,14 +20,16 @@ pub struct SweepReport {
     pub tickets: u64,
     /// Sessions that are over removed.
     pub sessions: u64,
+    /// Expired passes removed.
+    pub passes: u64,
     /// Blobs that could not be deleted; the next sweep tries again.
     pub left: u64,
 }
 
 impl Depot {
     /// Takes back unfinished uploads that are older than the upload deadline and its grace, finishes interrupted
-    /// removals, and forgets expired tickets
-    /// and sessions. Safe to run at any time, several at once, and to interrupt.
+    /// removals, and forgets expired tickets,
+    /// sessions and passes. Safe to run at any time, several at once, and to interrupt.
     ///
     /// # Errors
     /// `Unavailable`; what was done stays done.
@@ -37,6 +39,7 @@ impl Depot {
             self.sweep_blobs(organization.id, &mut report).await?;
             report.tickets += self.sweep_expired::<Ticket>(organization.id).await?;
             report.sessions += self.sweep_expired::<Session>(organization.id).await?;
+            report.passes += self.sweep_expired::<Pass>(organization.id).await?;
         }
         Ok(report)
     }

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Asset, AuthPolicy, Entity, Group, Id, Kind, Publication, Release, Selection, Store, Timestamp,
+    App, Asset, AuthPolicy, Entity, Group, Id, Kind, Publication, Release, Security, Selection, Store,
+    Timestamp,
 };
 use crate::inspect::Platform;
 use crate::records::Claim;
@@ -111,6 +112,29 @@ impl Listing {
     /// Which releases it offers.
     pub fn selection(&self) -> &Selection {
         self.publication.as_ref().map_or(&Selection::Last, |publication| &publication.selection)
+    }
+
+    /// Who is let in.
+    pub fn security(&self) -> Security {
+        self.publication.as_ref().map_or(Security::Logged, |publication| publication.security)
+    }
+
+    /// What has to be agreed to before an installation.
+    pub fn terms(&self) -> Option<&str> {
+        self.publication.as_ref()?.terms.as_deref().filter(|terms| !terms.is_empty())
+    }
+
+    /// Whether this release is among what it offers now.
+    pub fn offers(&self, release: Id<Release>) -> bool {
+        self.offers.iter().any(|offer| offer.release == release)
+    }
+
+    /// Whether what was out before can be had, too: in a store always, of a publication if it says so. What a
+    /// publication does not select is not told of.
+    pub fn has_history(&self) -> bool {
+        self.publication
+            .as_ref()
+            .is_none_or(|publication| publication.show_history && publication.selection == Selection::Last)
     }
 }
 

@@ -16,6 +16,7 @@ mod id;
 mod key;
 mod listing;
 mod organization;
+mod pass;
 mod policy;
 mod publication;
 mod release;
@@ -50,6 +51,7 @@ pub use id::Id;
 pub use key::ApiKey;
 pub use listing::{Audience, Listing, Offer, Visibility};
 pub use organization::Organization;
+pub use pass::Pass;
 pub use policy::Policy;
 pub use publication::{Publication, Security, Selection};
 pub use release::{Details, PackageName, Rating, Release};
@@ -104,6 +106,7 @@ pub enum Kind {
     User,
     Password,
     Session,
+    Pass,
     Document,
     Subscription,
     Review,
@@ -157,6 +160,7 @@ impl Kind {
         Self::User,
         Self::Password,
         Self::Session,
+        Self::Pass,
         Self::Document,
         Self::Subscription,
         Self::Review,
@@ -188,6 +192,7 @@ impl Kind {
             Self::User => "user",
             Self::Password => "password",
             Self::Session => "session",
+            Self::Pass => "pass",
             Self::Document => "document",
             Self::Subscription => "subscription",
             Self::Review => "review",
@@ -287,7 +292,7 @@ impl Kind {
             Self::Group => const { &[text("name"), many("members")] },
             Self::Grant => const { &[text("subject"), text("role")] },
             Self::Rule => const { &[text("holder")] },
-            Self::Ticket => const { &[number("expiresAt")] },
+            Self::Ticket | Self::Pass => const { &[number("expiresAt")] },
             Self::User => const { &[text("email"), text("username"), text("lastName")] },
             Self::Session => const { &[text("user"), number("expiresAt")] },
             Self::Key => const { &[text("organization"), text("owner")] },

@@ -65,3 +65,14 @@ pub enum Security {
     #[default]
     Logged,
 }
+
+impl Security {
+    /// The stable word, as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Password => "password",
+            Self::Logged => "logged",
+        }
+    }
+}

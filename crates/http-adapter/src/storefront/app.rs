@@ -13,6 +13,9 @@ use super::texts::{Language, Texts, fill};
 use super::view::{Action, AppPage, Offered, Other, Page, Past, Trust};
 use crate::wire::text::visible;
 
+/// What a form says of the terms.
+pub(super) const AGREE: &str = "agree";
+
 /// Who looks at the page, and how they came here.
 pub(super) struct Look<'a> {
     pub(super) language: Language,
@@ -78,7 +81,8 @@ pub(super) fn page(showing: &Showing, page: Page, look: &Look<'_>) -> AppPage {
                 .filter(|text| !text.is_empty())
                 .unwrap_or(&showing.app.description),
         ),
-        versions: history.iter().map(|version| past(version, language)).collect(),
+        terms: showing.listing.terms().map(visible),
+        versions: history.iter().map(|version| past(version, look)).collect(),
         facts: version.map(|version| facts(version, language)).unwrap_or_default(),
         permissions: permissions(package, before.and_then(package_of)),
         trust: version.and_then(|version| trust(version, before, language)),
@@ -185,7 +189,13 @@ fn trust(version: &Version, before: Option<&Version>, language: Language) -> Opt
     })
 }
 
-fn past(version: &Version, language: Language) -> Past {
+fn past(version: &Version, look: &Look<'_>) -> Past {
+    let language = look.language;
+    let install = match action(version, look, language.texts()) {
+        Action::Install { label, release } => Some((label, release)),
+        Action::Phone { here, .. } => here,
+        Action::Disabled { .. } => None,
+    };
     let at = published(version);
     Past {
         version: visible(&version.release.version),
@@ -193,6 +203,9 @@ fn past(version: &Version, language: Language) -> Past {
         at,
         day: language.day(at),
         offered: version.offered,
+        install: install
+            .filter(|_| version.available && !version.offered)
+            .map(|(label, release)| (format!("{label} {}", visible(&version.release.version)), release)),
         notes: notes::html(&version.release.notes),
     }
 }

@@ -67,6 +67,8 @@ fn page(fault: &Fault, language: Language, base: &str) -> Option<Response> {
     let t = language.texts();
     let (title, text) = match fault.error.kind() {
         ErrorKind::NotFound | ErrorKind::Forbidden => (t.not_found, t.not_found_text),
+        // Of a store's pages only those of publications are over.
+        ErrorKind::Unauthenticated if fault.store.is_some() => (t.not_offered, t.not_offered_text),
         ErrorKind::Unauthenticated => (t.link_over, t.link_over_text),
         ErrorKind::Conflict
         | ErrorKind::Invalid

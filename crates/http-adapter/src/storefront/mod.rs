@@ -10,6 +10,7 @@ mod fault;
 mod icon;
 mod install;
 mod notes;
+mod password;
 mod qr;
 mod routes;
 mod session;
@@ -35,7 +36,7 @@ type Route = (&'static str, MethodRouter<Arc<Backend>>);
 
 /// Every path. A list, so that a test can ask all of them.
 fn table() -> Vec<Route> {
-    [routes::routes(), session::routes(), install::routes()].concat()
+    [routes::routes(), session::routes(), password::routes(), install::routes()].concat()
 }
 
 pub(crate) fn router(backend: Arc<Backend>) -> Router {

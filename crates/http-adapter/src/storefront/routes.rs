@@ -1,5 +1,6 @@
 //! The pages of a store, and what they are made of.
 
+use appdepot_core::depot::Showing;
 use appdepot_core::domain::{Id, Listing, Organization, Store, Stored};
 use appdepot_core::inspect::Platform;
 use appdepot_core::query::{Field, Op, Query, Sort};
@@ -20,7 +21,7 @@ use super::style::{Color, MARK, SHEET, SHEET_NAME};
 use super::texts::Language;
 use super::view::{Choice, Entry, StorePage, home};
 use super::visit::{Visit, show};
-use super::{device, icon, install};
+use super::{device, icon, install, password};
 use crate::wire::form::{FORM_LIMIT, pairs};
 use crate::wire::json::{collect, media_type};
 use crate::wire::page::{positive, skipped};
@@ -147,13 +148,12 @@ async fn app_page(
     Path((organization, reference)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let (_, store) = match enter(&visit, &organization).await {
-        Ok(entered) => entered,
-        Err(error) => return sign_in_first(&visit, &organization, error),
+    let (store, showing) = match showing(&visit, &organization, &reference).await? {
+        Ok(found) => found,
+        Err(instead) => return Ok(instead),
     };
     let shown = async {
         let given = Given::read(query.as_deref().unwrap_or_default())?;
-        let showing = visit.backend.depot.showing(&visit.actor, &store, &reference).await?;
         let path = format!("{}/{}", home("", &organization), showing.listing.slug);
         let asked = given.text("platform");
         let look = Look {
@@ -174,7 +174,7 @@ async fn picture(
     visit: Visit,
     Path((organization, reference)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
-    let (_, store) = enter(&visit, &organization).await?;
+    let store = visit.backend.depot.entrance(&organization).await?.store;
     let png = visit.backend.depot.store_icon(&visit.actor, &store, &reference, icon::PAGE_EDGE).await?;
     Ok(icon::answer(png, &reference)?)
 }
@@ -186,21 +186,47 @@ async fn install(
     body: Body,
 ) -> Result<Response, Fault> {
     same_site(&visit)?;
-    let (id, store) = match enter(&visit, &organization).await {
-        Ok(entered) => entered,
-        Err(error) => return sign_in_first(&visit, &organization, error),
+    let (store, showing) = match showing(&visit, &organization, &reference).await? {
+        Ok(found) => found,
+        Err(instead) => return Ok(instead),
     };
     let made = async {
         let given = Given::form(&visit.headers, body).await?;
         let asked = given.text("release").unwrap_or_default();
-        let showing = visit.backend.depot.showing(&visit.actor, &store, &reference).await?;
+        if showing.listing.terms().is_some() && given.text(app::AGREE) != Some("yes") {
+            return Err(Error::invalid(app::AGREE, "the terms have to be agreed to"));
+        }
         let version = showing.versions.iter().find(|version| version.release.id.to_string() == asked);
         let release = &version.ok_or_else(|| Error::not_found("release"))?.release;
-        let issued = visit.backend.depot.ticket(&visit.actor, id, release.id).await?;
+        let issued = visit.backend.depot.ticket(&visit.actor, store.organization, release.id).await?;
         let opened = install::path(visit.base(), &issued.token, release.platform);
         Ok(Redirect::to(&opened).into_response())
     };
     made.await.map_err(Fault::inside(&store, &organization))
+}
+
+/// What a store shows of an app; else the page that comes before it, which asks for a password or to sign in.
+async fn showing(
+    visit: &Visit,
+    organization: &str,
+    reference: &str,
+) -> Result<Result<(Stored<Store>, Showing), Response>, Fault> {
+    let depot = &visit.backend.depot;
+    // Whom an organization does not know gets the same answer as where there is none.
+    let store = match depot.entrance(organization).await {
+        Ok(entrance) => entrance.store,
+        Err(error) => return sign_in_first(visit, organization, error).map(Err),
+    };
+    match depot.showing(&visit.actor, &store, reference).await {
+        Ok(showing) => Ok(Ok((store, showing))),
+        Err(error) if password::is_asked(&error) => {
+            Ok(Err(password::page(visit, &store, organization, reference, None)?))
+        }
+        Err(error) if error.kind() == ErrorKind::Unauthenticated || !visit.is_anonymous() => {
+            Err(Fault::inside(&store, organization)(error))
+        }
+        Err(error) => sign_in_first(visit, organization, error).map(Err),
+    }
 }
 
 /// The store of an organization, if the visitor may see it.

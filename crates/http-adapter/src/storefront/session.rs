@@ -1,4 +1,4 @@
-//! Signing in and out. The session is a cookie that scripts cannot read and other sites cannot send with a form.
+//! Signing in and out. The session is a cookie for the store's pages.
 
 use appdepot_core::domain::{Store, Stored};
 use appdepot_core::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ use super::Route;
 use super::fault::Fault;
 use super::routes::Given;
 use super::view::{Page, SignInPage, home};
-use super::visit::{Visit, session, show};
+use super::visit::{Visit, cookie, show};
 use crate::wire::text::visible;
 
 /// The cookie that holds the session.
@@ -70,20 +70,15 @@ async fn sign_in(visit: Visit, Path(organization): Path<String>, body: Body) -> 
     same_site(&visit)?;
     let given = Given::form(&visit.headers, body).await?;
     let text = |name| given.text(name).unwrap_or_default();
-    let store = visit.backend.depot.entrance(&organization).await?.store;
     let origin = visit.actor.origin.clone();
-    let previous = session(&visit.headers);
-    let signed = visit
-        .backend
-        .depot
-        .sign_in(store.organization, text("name"), text("password"), origin, previous)
-        .await;
-    match signed {
+    let previous = cookie(&visit.headers, COOKIE_NAME);
+    let credentials = (text("name"), text("password"));
+    match visit.backend.depot.enter(&organization, None, credentials, origin, previous).await {
         Ok(issued) => {
             let home = home(visit.base(), &organization);
             let to = Some(text("to")).filter(|to| is_local(to, &home)).unwrap_or(&home);
             let mut response = Redirect::to(to).into_response();
-            response.headers_mut().append(SET_COOKIE, cookie(&visit, &organization, &issued.token)?);
+            response.headers_mut().append(SET_COOKIE, visit.cookie(COOKIE_NAME, &issued.token, &home)?);
             Ok(response)
         }
         Err(error) if matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Limited) => {
@@ -97,7 +92,7 @@ async fn sign_out(visit: Visit, Path(organization): Path<String>) -> Result<Resp
     same_site(&visit)?;
     // Its name becomes part of a header.
     visit.backend.depot.entrance(&organization).await?;
-    if let Some(token) = session(&visit.headers) {
+    if let Some(token) = cookie(&visit.headers, COOKIE_NAME) {
         match visit.backend.depot.sign_out(token).await {
             Err(error) if error.kind() != ErrorKind::Unauthenticated => return Err(error.into()),
             _ => {}
@@ -105,7 +100,7 @@ async fn sign_out(visit: Visit, Path(organization): Path<String>) -> Result<Resp
     }
     let home = home(visit.base(), &organization);
     let mut response = Redirect::to(&format!("{home}/-/sign-in")).into_response();
-    let mut over = cookie(&visit, &organization, "")?;
+    let mut over = visit.cookie(COOKIE_NAME, "", &home)?;
     over = HeaderValue::try_from(format!("{}; Max-Age=0", over.to_str().unwrap_or_default()))
         .map_err(Error::internal)?;
     response.headers_mut().append(SET_COOKIE, over);
@@ -134,14 +129,6 @@ async fn page(
         problem: text,
     };
     show(status, visit.language, &page)
-}
-
-/// The session for this store's pages only, for as long as the browser is open.
-fn cookie(visit: &Visit, organization: &str, token: &str) -> Result<HeaderValue> {
-    let secure = if visit.backend.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let path = home(visit.base(), organization);
-    HeaderValue::try_from(format!("{COOKIE_NAME}={token}; Path={path}; HttpOnly; SameSite=Lax{secure}"))
-        .map_err(Error::internal)
 }
 
 /// Whether an address is a page of this store: nobody is led elsewhere.

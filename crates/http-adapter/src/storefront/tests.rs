@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use appdepot_core::authenticate::Authenticator;
+use appdepot_core::authenticate::{Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
-use appdepot_core::depot::{NewApp, NewAsset, NewFile, NewListing, NewRelease};
-use appdepot_core::domain::{Audience, Id, LifecycleName, Organization, Visibility};
+use appdepot_core::depot::{NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease};
+use appdepot_core::domain::{Audience, Id, LifecycleName, Organization, Publication, Security, Visibility};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use appdepot_core::{Depot, Error, Result};
@@ -23,6 +23,8 @@ use crate::call::Backend;
 
 /// What only those see who may.
 const SECRET: &str = "zanzibar";
+/// The publication that asks for a password.
+const SEALED: &str = "sealed";
 /// Pages that are for everyone.
 const OPEN: [&str; 2] = ["/store/{organization}/-/sign-in", "/store/-/{file}"];
 
@@ -59,6 +61,18 @@ impl Authenticator for Ada {
     }
 }
 
+/// Keeps passwords as they are.
+#[async_trait::async_trait]
+impl Passwords for Ada {
+    async fn hash(&self, password: &str) -> Result<String> {
+        Ok(password.to_owned())
+    }
+
+    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
+        Ok(if kept == Some(password) { Verdict::Right } else { Verdict::Wrong })
+    }
+}
+
 /// Takes everything for one package.
 #[async_trait::async_trait]
 impl Inspector for Ada {
@@ -73,10 +87,11 @@ impl Inspector for Ada {
     }
 }
 
-/// A store with one app; the backend, and the release.
+/// A store with one app, listed and behind a password; the backend, and the release.
 async fn world() -> (Arc<Backend>, String) {
     let system = Actor::system("test");
-    let depot = Depot::builder().authorizer(Arc::new(Ada)).inspector(Arc::new(Ada)).build();
+    let depot =
+        Depot::builder().authorizer(Arc::new(Ada)).inspector(Arc::new(Ada)).passwords(Arc::new(Ada)).build();
     let acme = depot.create_organization(&system, "acme", "Acme").await.unwrap().id;
     let store = depot.create_store(&system, acme, "Apps", None).await.unwrap();
     let new = NewApp { name: SECRET.to_owned(), lifecycle: LifecycleName::Direct, ..NewApp::default() };
@@ -89,6 +104,19 @@ async fn world() -> (Arc<Backend>, String) {
         audience: Audience::everyone(),
     };
     depot.create_listing(&system, acme, listing).await.unwrap();
+    let sealed = NewPublication {
+        store: Some(store.id),
+        slug: SEALED.to_owned(),
+        visibility: Visibility::Active,
+        audience: Audience::everyone(),
+        publication: Publication {
+            security: Security::Password,
+            terms: Some("be kind".to_owned()),
+            ..Publication::default()
+        },
+        password: Some("open sesame".to_owned()),
+    };
+    depot.create_publication(&system, acme, app.id, sealed).await.unwrap();
     let body = Box::pin(stream::iter([Ok(Bytes::from(SECRET))]));
     let asset = depot.upload(&system, acme, NewAsset::default(), NewFile::default(), body).await.unwrap();
     let release = depot.create_release(&system, acme, app.id, NewRelease::of(asset.id)).await.unwrap();
@@ -140,14 +168,20 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
     let mut seen = BTreeSet::new();
     for (path, _) in table() {
         for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
-            for cookie in ["", "appdepot_session=eve", "appdepot_session=", "session=ada"] {
+            for cookie in ["", "appdepot_session=eve", "appdepot_session=", "session=ada", "appdepot_pass=x"]
+            {
                 for token in ["x", changed.as_str()] {
-                    let asked = filled(path, token);
-                    let (status, location, body) = ask(&backend, method, &asked, cookie, form.clone()).await;
-                    assert!(!body.contains(SECRET), "{method} {asked}");
-                    assert!(!location.contains("/install/"), "{method} {asked}");
-                    assert!(!status.is_success() || OPEN.contains(&path), "{method} {asked}: {status}");
-                    assert!(!status.is_server_error(), "{method} {asked}: {status}");
+                    for app in ["notes", SEALED] {
+                        let asked = filled(path, token).replace("/notes", &format!("/{app}"));
+                        let (status, location, body) =
+                            ask(&backend, method, &asked, cookie, form.clone()).await;
+                        assert!(!body.contains(SECRET), "{method} {asked}");
+                        assert!(!location.contains("/install/"), "{method} {asked}");
+                        let asks = app == SEALED && (body.is_empty() || body.contains("/unlock\""));
+                        let open = asks || OPEN.contains(&path);
+                        assert!(!status.is_success() || open, "{method} {asked}: {status}");
+                        assert!(!status.is_server_error(), "{method} {asked}: {status}");
+                    }
                 }
             }
         }
@@ -170,6 +204,36 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
     assert_eq!(seen, BTreeSet::from(expected));
     let install = filled("/store/{organization}/{app}/install", "");
     let (status, location, _) = ask(&backend, "POST", &install, "appdepot_session=ada", form).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, _, package) = ask(&backend, "GET", &location, "", String::new()).await;
+    assert_eq!(package, SECRET);
+}
+
+#[tokio::test]
+async fn a_password_opens_its_publication_and_nothing_else() {
+    let (backend, release) = world().await;
+    let page = format!("/store/acme/{SEALED}");
+    let install = format!("{page}/install");
+    let (status, _, body) = ask(&backend, "GET", &page, "", String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains(&format!("action=\"{page}/unlock\"")), "{body}");
+    let (status, ..) =
+        ask(&backend, "POST", &format!("{page}/unlock"), "", "password=sesame".to_owned()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+
+    let issued = backend.depot.unlock("acme", SEALED, "open sesame", Default::default()).await.unwrap();
+    let pass = format!("appdepot_pass={}", issued.token);
+    let (status, _, body) = ask(&backend, "GET", &page, &pass, String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains(SECRET) && body.contains("be kind"), "{body}");
+    for other in ["/store/acme", "/store/acme/notes"] {
+        let (status, location, _) = ask(&backend, "GET", other, &pass, String::new()).await;
+        assert!(status.is_redirection() && location.contains("/-/sign-in"), "{other}: {status}");
+    }
+    let form = format!("release={release}");
+    let (status, ..) = ask(&backend, "POST", &install, &pass, form.clone()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "the terms were not agreed to");
+    let (status, location, _) = ask(&backend, "POST", &install, &pass, format!("{form}&agree=yes")).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let (_, _, package) = ask(&backend, "GET", &location, "", String::new()).await;
     assert_eq!(package, SECRET);

@@ -173,6 +173,28 @@ texts! {
         "E-Mail oder Benutzername", "E-mail o nome utente", "E-mail ou nome de usuário", "电子邮箱或用户名",
         "Эл. почта или имя пользователя";
     password: "Password", "Contraseña", "Mot de passe", "Passwort", "Password", "Senha", "密码", "Пароль";
+    password_lead: "This app is shown to those who know its password.",
+        "Esta aplicación se muestra a quienes conocen su contraseña.",
+        "Cette application est montrée à ceux qui connaissent son mot de passe.",
+        "Diese App wird denen gezeigt, die ihr Passwort kennen.",
+        "Questa app è mostrata a chi ne conosce la password.",
+        "Este aplicativo é mostrado a quem sabe a senha dele.",
+        "此应用仅向知道密码的人显示。",
+        "Это приложение показывают тем, кто знает его пароль.";
+    password_failed: "That is not the password. Check it and try again.",
+        "Esa no es la contraseña. Revísela e inténtelo de nuevo.",
+        "Ce n’est pas le bon mot de passe. Vérifiez-le et réessayez.",
+        "Das ist nicht das Passwort. Prüfen Sie es und versuchen Sie es erneut.",
+        "La password non è questa. Controllala e riprova.",
+        "Essa não é a senha. Verifique-a e tente novamente.",
+        "密码不正确。请检查后重试。",
+        "Это не тот пароль. Проверьте его и попробуйте ещё раз.";
+    go_on: "Continue", "Continuar", "Continuer", "Weiter", "Continua", "Continuar", "继续", "Продолжить";
+    terms: "Terms of use", "Condiciones de uso", "Conditions d’utilisation", "Nutzungsbedingungen",
+        "Condizioni d’uso", "Termos de uso", "使用条款", "Условия использования";
+    agree: "I agree to the terms of use", "Acepto las condiciones de uso", "J’accepte les conditions d’utilisation",
+        "Ich stimme den Nutzungsbedingungen zu", "Accetto le condizioni d’uso", "Aceito os termos de uso",
+        "我同意使用条款", "Я принимаю условия использования";
     sign_in_failed: "This name and password do not match. Check both and try again.",
         "El nombre y la contraseña no coinciden. Revíselos e inténtelo de nuevo.",
         "Ce nom et ce mot de passe ne correspondent pas. Vérifiez-les et réessayez.",

@@ -173,6 +173,8 @@ pub(super) struct AppPage {
     pub(super) updated: String,
     pub(super) updated_at: Timestamp,
     pub(super) action: Action,
+    /// What has to be agreed to.
+    pub(super) terms: Option<String>,
     pub(super) others: Vec<Other>,
     pub(super) description: String,
     pub(super) versions: Vec<Past>,
@@ -209,6 +211,8 @@ pub(super) struct Past {
     pub(super) at: Timestamp,
     pub(super) day: String,
     pub(super) offered: bool,
+    /// What the button says that installs it all the same, and the release.
+    pub(super) install: Option<(String, String)>,
     /// Harmless HTML.
     pub(super) notes: String,
 }
@@ -255,6 +259,17 @@ pub(super) struct SignInPage {
     pub(super) t: &'static Texts,
     pub(super) to: String,
     pub(super) name: String,
+    pub(super) problem: Option<&'static str>,
+}
+
+/// The page that asks for a publication's password.
+#[derive(Debug, Template)]
+#[template(path = "password.html")]
+pub(super) struct PasswordPage {
+    pub(super) page: Page,
+    pub(super) t: &'static Texts,
+    /// Where it is sent.
+    pub(super) unlock: String,
     pub(super) problem: Option<&'static str>,
 }
 

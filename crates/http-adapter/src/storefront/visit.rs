@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use appdepot_core::Result;
-use appdepot_core::authorize::Actor;
+use appdepot_core::authorize::{Actor, SubjectKind};
 use appdepot_core::domain::{Store, Stored};
+use appdepot_core::{Error, Result};
 use askama::Template;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -18,9 +18,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::device::Device;
-use super::session::COOKIE_NAME;
 use super::texts::Language;
 use super::view::{Page, Person, home};
+use super::{password, session};
 use crate::call::{Backend, origin};
 
 /// Nothing but what is ours, no scripts, no frames; forms go here only.
@@ -44,12 +44,15 @@ impl FromRequestParts<Arc<Backend>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, backend: &Arc<Backend>) -> Result<Self, Infallible> {
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let mut actor = match session(&parts.headers) {
+        let mut actor = match cookie(&parts.headers, session::COOKIE_NAME) {
             Some(token) => {
                 backend.authenticator.authenticate(token).await.unwrap_or_else(|_| Actor::anonymous())
             }
             None => Actor::anonymous(),
         };
+        if let Some(pass) = cookie(&parts.headers, password::COOKIE_NAME) {
+            actor.unlocked = backend.depot.pass(pass).await.ok();
+        }
         actor.origin = origin(parts);
         Ok(Self {
             backend: Arc::clone(backend),
@@ -65,12 +68,23 @@ impl FromRequestParts<Arc<Backend>> for Visit {
 impl Visit {
     /// Whether nobody signed in.
     pub(super) fn is_anonymous(&self) -> bool {
-        self.actor == Actor { origin: self.actor.origin.clone(), ..Actor::anonymous() }
+        self.actor.subject.kind() == SubjectKind::Anonymous
     }
 
     /// The path below which the pages are reached.
     pub(super) fn base(&self) -> &str {
         base(&self.backend.public_url)
+    }
+
+    /// A cookie for the pages below a path only, for as long as the browser is open. Scripts cannot read it, and
+    /// other sites cannot send it with a form.
+    ///
+    /// # Errors
+    /// `Internal` for what cannot be in a header.
+    pub(super) fn cookie(&self, name: &str, value: &str, path: &str) -> Result<HeaderValue> {
+        let secure = if self.backend.public_url.starts_with("https://") { "; Secure" } else { "" };
+        HeaderValue::try_from(format!("{name}={value}; Path={path}; HttpOnly; SameSite=Lax{secure}"))
+            .map_err(Error::internal)
     }
 
     /// A page of a store.
@@ -88,11 +102,11 @@ impl Visit {
     }
 }
 
-/// The session that a request presents.
-pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
+/// The cookie of this name that a request presents.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+    pairs.find(|(other, _)| *other == name).map(|(_, value)| value)
 }
 
 /// The language a request likes best.
@@ -111,7 +125,7 @@ pub(super) fn base(public_url: &str) -> &str {
 /// # Errors
 /// `Internal`.
 pub(super) fn show(status: StatusCode, language: Language, page: &impl Template) -> Result<Response> {
-    let html = page.render().map_err(appdepot_core::Error::internal)?;
+    let html = page.render().map_err(Error::internal)?;
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -137,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_session_is_found_among_cookies() {
+    fn one_cookie_is_found_among_others() {
         for (cookie, found) in [
             ("appdepot_session=a.b", Some("a.b")),
             ("x=1; appdepot_session=a; y", Some("a")),
@@ -145,7 +159,7 @@ mod tests {
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(COOKIE, cookie.parse().unwrap())]);
-            assert_eq!(session(&headers), found, "{cookie}");
+            assert_eq!(super::cookie(&headers, session::COOKIE_NAME), found, "{cookie}");
         }
     }
 

@@ -116,7 +116,7 @@ async fn enter(said: Said) -> Answered {
     let password = params.text("password")?.unwrap_or_default();
     let origin = origin_of(&said.parts, fields)?;
     let credentials = (name.as_str(), password.as_str());
-    let issued = state.depot().enter(&state.domain, &policy, credentials, origin, None).await?;
+    let issued = state.depot().enter(&state.domain, Some(&policy), credentials, origin, None).await?;
     let IssuedSession { token, signed_in } = issued;
     let person = json!({ "userId": signed_in.user.email, "email": signed_in.user.email });
     let body = json!({
