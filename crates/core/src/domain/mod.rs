@@ -141,7 +141,7 @@ pub enum Holds {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Organization,
         Self::Asset,
         Self::Blob,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Kind};
+use super::{Entity, Id, Kind};
 use crate::records::Claim;
 
 /// A tenant. Kept under the root organization ([`Id::NIL`]); everything else is kept under a tenant.
