@@ -38,6 +38,8 @@ use tempfile::TempDir;
 mod builds;
 #[path = "scenarios/organizations.rs"]
 mod organizations;
+#[path = "scenarios/policies.rs"]
+mod policies;
 #[path = "scenarios/publications.rs"]
 mod publications;
 #[path = "scenarios/storage_providers.rs"]
@@ -45,6 +47,7 @@ mod storage_providers;
 
 use builds::*;
 use organizations::*;
+use policies::*;
 use publications::*;
 use storage_providers::*;
 
@@ -94,6 +97,10 @@ fn main() {
         a_retention_does_what_was_seen_or_nothing
         what_is_exposed_is_seen_below_and_changed_by_nobody_there
         a_part_of_an_organization_is_made_by_its_owners
+        a_policy_decides_as_things_are_now
+        subscribers_stay_when_a_release_is_retired
+        a_version_is_made_from_another_and_leaves_it_alone
+        documents_go_with_their_release
     };
     let postgres = Arc::new(Postgres::start());
     let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");

@@ -146,6 +146,9 @@ fn a_store_people_install_from() {
 #[test]
 fn a_mobile_app_goes_its_way_through_review() {
     let data = tempfile::tempdir().unwrap();
+    let flags = ["--admin-email", "admin@acme.example", "--admin-password", "a good password"];
+    assert_eq!(Server::start(data.path(), &flags).stop(), Some(0));
+    let person = sign_in(data.path(), "a good password").unwrap();
     let server = Server::start(data.path(), &["--public-url", "https://depot.example"]);
     let (publisher, store) = ("/api/appm/publisher/v1.1", "/api/appm/store/v1.1");
     let upload = |path: &str, name: &str, bytes: &[u8]| {
@@ -184,6 +187,11 @@ fn a_mobile_app_goes_its_way_through_review() {
         assert_eq!(subscribed.status, 200, "{subscribed:?}");
         let subscribers = server.get(ADMIN_KEY, &format!("{publisher}/apps/mobileapp/id/{id}/subscriptions"));
         assert_eq!(subscribers.json(), json!({ "userIds": ["robot"] }));
+        let path = format!("{store}/apps/mobileapp/id/{id}/subscription");
+        let other = server.send("POST", &path, Some(&person), Some(("application/json", b"{}")));
+        assert_eq!(other.status, 200, "{other:?}");
+        let subscribers = server.get(ADMIN_KEY, &format!("{publisher}/apps/mobileapp/id/{id}/subscriptions"));
+        assert_eq!(subscribers.json(), json!({ "userIds": ["robot", "admin@acme.example"] }));
 
         // The link is good once and needs no credential; an iPhone finds it in a manifest.
         let link = server.post(&format!("{store}/apps/mobile/id/{id}/download"), &json!({})).json();

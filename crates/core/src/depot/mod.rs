@@ -118,11 +118,14 @@ struct Inner {
     conditions: Arc<dyn Conditions>,
     attempts: Attempts,
     inspector: Arc<dyn Inspector>,
-    providers: BTreeMap<Id<StorageProvider>, (Stored<StorageProvider>, Arc<dyn BlobStore>)>,
+    providers: BTreeMap<Id<StorageProvider>, Provider>,
     storage: Option<(Arc<dyn StorageFactory>, SealingKey)>,
     limits: Limits,
     clock: Clock,
 }
+
+/// A storage provider that the embedder gave, and its objects.
+type Provider = (Stored<StorageProvider>, Arc<dyn BlobStore>);
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{
-    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Revision, Security,
-    Selection, Store, Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
+    App, Audience, AuthPolicy, Group, Id, Listing, Offer, Organization, Revision, Security, Selection, Store,
+    Stored, Visibility, check_optional_text, check_slug, check_text, slugify,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
