@@ -8,6 +8,8 @@ mod call;
 mod dialects;
 mod service;
 mod storefront;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 pub use dialects::{applivery, emporix, redhat, wso2};

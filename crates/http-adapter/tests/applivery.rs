@@ -34,6 +34,7 @@ use tower::ServiceExt as _;
 /// Every golden file of this dialect.
 const CASES: &[&str] = &[
     "app",
+    "app_documented",
     "app_list",
     "app_refused",
     "app_token",
@@ -42,6 +43,7 @@ const CASES: &[&str] = &[
     "build_refused",
     "build_variants",
     "edge",
+    "edge_documented",
     "edge_refused",
     "failures",
     "inherited",

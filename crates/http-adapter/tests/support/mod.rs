@@ -119,8 +119,10 @@ impl Authenticator for Tokens {
         secret: &str,
         scopes: Option<BTreeSet<String>>,
     ) -> Result<AccessToken> {
-        if client == "unavailable" {
-            return Err(Error::unavailable("secret-source"));
+        match client {
+            "unavailable" => return Err(Error::unavailable("secret-source")),
+            "broken" => return Err(Error::internal("secret-source")),
+            _ => {}
         }
         if (client, secret) != ("client", "secret") {
             return Err(Error::unauthenticated(CredentialFault::Bad));

@@ -10,8 +10,7 @@ use serde::Serialize;
 /// A failed answer.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    status: StatusCode,
-    code: u16,
+    code: Code,
     message: String,
 }
 
@@ -27,85 +26,98 @@ struct ErrorBody<'a> {
     message: &'a str,
 }
 
-/// Documented: 404.
-const NOT_FOUND: u16 = 3001;
-/// Documented: 401, the actor may not.
-const UNAUTHORIZED: u16 = 4001;
-/// Documented: 401, no credential.
-const NO_TOKEN: u16 = 4002;
-/// Documented: 401, a credential that is not good.
-const INVALID_TOKEN: u16 = 4004;
-/// Documented: 400.
-const NO_FILE: u16 = 5006;
-/// Documented: 400.
-const EXTENSION: u16 = 5007;
-/// Documented for builds: 400, not in a state that allows it.
-const STATE: u16 = 5014;
-/// Documented: 400.
-const LIMIT: u16 = 5017;
-/// Documented: 400.
-const STORAGE_PROVIDER: u16 = 5060;
+/// What a failed answer is called, and its HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Code(u16, StatusCode);
 
-// Codes of our own; the last two digits tell the HTTP status.
-const VALIDATION: u16 = 5900;
-const METHOD: u16 = 5905;
-const CONFLICT: u16 = 5909;
-const TOO_LARGE: u16 = 5913;
-const MEDIA_TYPE: u16 = 5915;
-const INTERNAL: u16 = 5950;
-const UNAVAILABLE: u16 = 5953;
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $status:ident;)+) => {
+        $($(#[$doc])* const $name: Code = Code($code, StatusCode::$status);)+
+
+        #[cfg(test)]
+        const CODES: &[Code] = &[$($name,)+];
+    };
+}
+
+codes! {
+    /// Documented.
+    NOT_FOUND = 3001 NOT_FOUND;
+    /// Documented: the actor may not.
+    FORBIDDEN = 4001 UNAUTHORIZED;
+    /// Documented: no credential.
+    NO_TOKEN = 4002 UNAUTHORIZED;
+    /// Documented: a credential that is not good.
+    INVALID_TOKEN = 4004 UNAUTHORIZED;
+    /// Documented.
+    NO_FILE = 5006 BAD_REQUEST;
+    /// Documented.
+    EXTENSION = 5007 BAD_REQUEST;
+    /// Documented for builds: not in a state that allows it.
+    STATE = 5014 BAD_REQUEST;
+    /// Documented.
+    LIMIT = 5017 BAD_REQUEST;
+    /// Documented.
+    STORAGE_PROVIDER = 5060 BAD_REQUEST;
+
+    // Of our own; the last two digits tell the HTTP status.
+    VALIDATION = 5900 BAD_REQUEST;
+    METHOD = 5905 METHOD_NOT_ALLOWED;
+    CONFLICT = 5909 CONFLICT;
+    TOO_LARGE = 5913 PAYLOAD_TOO_LARGE;
+    MEDIA_TYPE = 5915 UNSUPPORTED_MEDIA_TYPE;
+    INTERNAL = 5950 INTERNAL_SERVER_ERROR;
+    UNAVAILABLE = 5953 SERVICE_UNAVAILABLE;
+}
 
 /// When to try again after 503, in seconds.
 const RETRY_SECONDS: &str = "2";
 
 impl Fault {
-    fn new(status: StatusCode, code: u16, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
     }
 
     pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, NOT_FOUND, "Entity not found")
+        Self::new(NOT_FOUND, "Entity not found")
     }
 
     pub(crate) fn no_file() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, NO_FILE, "No File Found in request")
+        Self::new(NO_FILE, "No File Found in request")
     }
 
     pub(crate) fn extension() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, EXTENSION, "File extension not allowed")
+        Self::new(EXTENSION, "File extension not allowed")
     }
 
     /// The extension is allowed, but the content is something else.
     pub(crate) fn content(why: &str) -> Self {
         let message = format!("File extension not allowed for this content: {why}");
-        Self::new(StatusCode::BAD_REQUEST, EXTENSION, message)
+        Self::new(EXTENSION, message)
     }
 
     pub(crate) fn storage_provider() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, STORAGE_PROVIDER, "StorageProvider not found")
+        Self::new(STORAGE_PROVIDER, "StorageProvider not found")
     }
 
     /// Fields that are not as documented.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, VALIDATION, message)
+        Self::new(VALIDATION, message)
     }
 
     pub(crate) fn method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, METHOD, "Method not allowed")
+        Self::new(METHOD, "Method not allowed")
     }
 
     /// A body that could not be read; of the wire's own errors only the wrong type differs from the core's.
     pub(crate) fn wire(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Unsupported => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, MEDIA_TYPE, error.message())
-            }
+            ErrorKind::Unsupported => Self::new(MEDIA_TYPE, error.message()),
             _ => error.into(),
         }
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, "Internal error")
+        Self::new(INTERNAL, "Internal error")
     }
 }
 
@@ -117,24 +129,18 @@ impl From<Error> for Fault {
             (ErrorKind::NotFound, Detail::Missing("storage provider")) => Self::storage_provider(),
             (ErrorKind::NotFound, _) => Self::not_found(),
             (ErrorKind::Unauthenticated, Detail::Credential(CredentialFault::Missing)) => {
-                Self::new(StatusCode::UNAUTHORIZED, NO_TOKEN, "No auth token")
+                Self::new(NO_TOKEN, "No auth token")
             }
-            (ErrorKind::Unauthenticated, _) => {
-                Self::new(StatusCode::UNAUTHORIZED, INVALID_TOKEN, "Invalid Token")
-            }
-            (ErrorKind::Forbidden, _) => Self::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED, "Unauthorized"),
+            (ErrorKind::Unauthenticated, _) => Self::new(INVALID_TOKEN, "Invalid Token"),
+            (ErrorKind::Forbidden, _) => Self::new(FORBIDDEN, "Unauthorized"),
             (ErrorKind::Invalid, _) => Self::validation(message),
-            (ErrorKind::Conflict, Detail::Unprocessed) => {
-                Self::new(StatusCode::BAD_REQUEST, STATE, "Build Not Processed")
-            }
-            (ErrorKind::Conflict, Detail::Step { .. }) => Self::new(StatusCode::BAD_REQUEST, STATE, message),
-            (ErrorKind::Conflict, _) => Self::new(StatusCode::CONFLICT, CONFLICT, message),
-            (ErrorKind::TooLarge, _) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message),
-            (ErrorKind::Unsupported, _) => Self::new(StatusCode::BAD_REQUEST, EXTENSION, message),
-            (ErrorKind::Limited, _) => Self::new(StatusCode::BAD_REQUEST, LIMIT, "Limit Exceeded"),
-            (ErrorKind::Unavailable, _) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, "Service unavailable")
-            }
+            (ErrorKind::Conflict, Detail::Unprocessed) => Self::new(STATE, "Build Not Processed"),
+            (ErrorKind::Conflict, Detail::Step { .. }) => Self::new(STATE, message),
+            (ErrorKind::Conflict, _) => Self::new(CONFLICT, message),
+            (ErrorKind::TooLarge, _) => Self::new(TOO_LARGE, message),
+            (ErrorKind::Unsupported, _) => Self::new(EXTENSION, message),
+            (ErrorKind::Limited, _) => Self::new(LIMIT, "Limit Exceeded"),
+            (ErrorKind::Unavailable, _) => Self::new(UNAVAILABLE, "Service unavailable"),
             (ErrorKind::Internal, _) => Self::internal(),
         }
     }
@@ -142,9 +148,10 @@ impl From<Error> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = Body { status: false, error: ErrorBody { code: self.code, message: &self.message } };
-        let mut response = (self.status, Json(body)).into_response();
-        match self.status {
+        let Code(code, status) = self.code;
+        let body = Body { status: false, error: ErrorBody { code, message: &self.message } };
+        let mut response = (status, Json(body)).into_response();
+        match status {
             StatusCode::UNAUTHORIZED => {
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -154,5 +161,17 @@ impl IntoResponse for Fault {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::golden_members;
+
+    #[test]
+    fn every_code_has_a_golden_answer() {
+        let all = CODES.iter().map(|Code(code, _)| code.to_string()).collect();
+        assert_eq!(golden_members("applivery", "code"), all);
     }
 }

@@ -13,6 +13,19 @@ use serde_json::json;
 use super::routes::FILE_LIMIT;
 use crate::call;
 
+/// What the service calls each HTTP status; others are internal.
+const STATUSES: [(StatusCode, &str); 9] = [
+    (StatusCode::BAD_REQUEST, "Bad request"),
+    (StatusCode::FORBIDDEN, "Forbidden"),
+    (StatusCode::NOT_FOUND, "element_resource_non_existing"),
+    (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
+    (StatusCode::CONFLICT, "Conflict"),
+    (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+    (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
+    (StatusCode::INTERNAL_SERVER_ERROR, "internal_service_error"),
+    (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
+];
+
 /// How long a client should wait before it tries again, in seconds.
 const RETRY_SECONDS: &str = "2";
 
@@ -93,17 +106,8 @@ impl Fault {
     }
 
     fn service(code: StatusCode, message: impl Into<String>, details: Vec<String>) -> Self {
-        let status = match code {
-            StatusCode::BAD_REQUEST => "Bad request",
-            StatusCode::FORBIDDEN => "Forbidden",
-            StatusCode::NOT_FOUND => "element_resource_non_existing",
-            StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed",
-            StatusCode::CONFLICT => "Conflict",
-            StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
-            StatusCode::TOO_MANY_REQUESTS => "Too Many Requests",
-            StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
-            _ => "internal_service_error",
-        };
+        let known = STATUSES.into_iter().find(|(status, _)| *status == code);
+        let status = known.map_or("internal_service_error", |(_, word)| word);
         Self::Service(ErrorMessage { code: code.as_u16(), status, message: message.into(), details })
     }
 }
@@ -217,5 +221,38 @@ impl IntoResponse for Fault {
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::golden_members;
+
+    #[test]
+    fn every_error_has_a_golden_answer() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(
+            golden_members("emporix", "code"),
+            STATUSES.iter().map(|(code, _)| code.as_str().to_owned()).collect()
+        );
+        assert_eq!(golden_members("emporix", "status"), texts(&STATUSES.map(|(_, word)| word)));
+        assert_eq!(
+            golden_members("emporix", "errorcode"),
+            texts(&["oauth.v2.InvalidAccessToken", "keymanagement.service.access_token_expired"])
+        );
+        assert_eq!(
+            golden_members("emporix", "error"),
+            texts(&[
+                "invalid_client",
+                "invalid_request",
+                "invalid_scope",
+                "server_error",
+                "temporarily_unavailable",
+                "unsupported_grant_type",
+            ])
+        );
     }
 }
