@@ -23,7 +23,7 @@ use hyper_util::service::TowerToHyperService;
 
 const CLIENTS: u64 = 16;
 /// How many assets are written at a time.
-const BATCH: u64 = 5_000;
+const BATCH: u64 = 500;
 /// How many assets belong to one product, in the mean.
 const PER_PRODUCT: u64 = 20;
 /// The first asset's time, in milliseconds.
@@ -36,7 +36,7 @@ struct Case {
     count: bool,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case { name: "newest 25", query: |_, _| "pageSize=25".into(), count: false },
     Case { name: "newest 25, counted", query: |_, _| "pageSize=25".into(), count: true },
     Case {
@@ -65,6 +65,11 @@ const CASES: [Case; 9] = [
         count: false,
     },
     Case { name: "largest 25", query: |_, _| "pageSize=25&sort=details.bytes:desc".into(), count: false },
+    Case {
+        name: "middle page",
+        query: |size, _| format!("pageSize=25&pageNumber={}", size / 50),
+        count: false,
+    },
     Case {
         name: "last page",
         query: |size, _| format!("pageSize=25&pageNumber={}", size / 25),

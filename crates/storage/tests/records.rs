@@ -13,7 +13,7 @@ use appdepot_core::ErrorKind;
 use appdepot_core::authorize::Origin;
 use appdepot_core::domain::{EventFilter, Extra, Id, Kind, NewEvent, Organization, Timestamp};
 use appdepot_core::error::Detail;
-use appdepot_core::query::{Field, Op, Paging, Pattern, Query, Sort};
+use appdepot_core::query::{Field, Op, Paging, Pattern, Query, Sort, Value};
 use appdepot_core::records::{Batch, Change, Claim, Key, Record, RecordStore};
 use appdepot_storage::testing::Postgres;
 use appdepot_storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
@@ -115,6 +115,8 @@ fn main() {
             a_nul_is_invalid_everywhere,
             large_lists_of_values_fit,
             offsets_count_records_not_members,
+            pages_are_the_same_from_either_end,
+            counts_follow_records,
             indexes::are_used,
         );
         all.push(Trial::test("sqlite::a_busy_file_is_waited_for", || {
@@ -474,6 +476,74 @@ async fn offsets_count_records_not_members(engine: Engine) {
             );
         }
     }
+}
+
+async fn pages_are_the_same_from_either_end(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let records = (0..230).map(|n| {
+        let (size, kind) = (n * 7 % 30, if n % 10 == 0 { "x" } else { "a" });
+        let body = json!({"content": {"length": size}, "references": [{"id": kind}, {"id": "b"}]});
+        let mut one = record(tenant, body);
+        one.created_at = Timestamp::from_millis(n / 3);
+        one
+    });
+    store.commit(insertion(records)).await.unwrap();
+    let all = || Query::of::<appdepot_core::domain::Asset>(tenant);
+    let member = |id: &str| all().filter(Field::parse("references.id").unwrap(), Op::Eq(id.into()));
+    let size = || Field::parse("content.length").unwrap();
+    let queries = [
+        all(),
+        all().sort(Sort::ascending(size())),
+        all().sort(Sort::descending(size())).sort(Sort::ascending(Field::CreatedAt)),
+        all().filter(size(), Op::Eq(Value::Number(7.0))),
+        member("b"),
+        member("a").sort(Sort::ascending(Field::Id)),
+        member("b").sort(Sort::descending(size())),
+        member("b").filter(Field::Id, Op::Exists),
+    ];
+    for query in queries {
+        let whole = store.list(&query.clone().limit(1_000)).await.unwrap().items;
+        for skip in (90..240).step_by(3) {
+            let page = store.list(&query.clone().limit(7).skip(skip)).await.unwrap();
+            let from = whole.len().min(skip as usize);
+            let to = whole.len().min(from + 7);
+            assert_eq!(page.items, whole[from..to], "{query:?}");
+            assert_eq!((page.next.is_some(), page.total), (to < whole.len(), None), "{query:?}");
+        }
+        let (mut found, mut page) = (Vec::new(), Paging::Skip(0));
+        loop {
+            let part = store.list(&Query { page, limit: 20, ..query.clone() }).await.unwrap();
+            found.extend(part.items);
+            let Some(next) = part.next else { break };
+            page = Paging::After(next);
+        }
+        assert_eq!(found, whole, "{query:?}");
+    }
+}
+
+async fn counts_follow_records(engine: Engine) {
+    let (store, tenant) = (engine.store(), Id::generate());
+    let all = Query::of::<appdepot_core::domain::Asset>(tenant).counted();
+    let member = all.clone().filter(Field::parse("references.id").unwrap(), Op::Eq("a".into()));
+    let counts = async || {
+        let total = async |query| store.list(query).await.unwrap().total.unwrap();
+        (total(&all).await, total(&member).await)
+    };
+    assert_eq!(counts().await, (0, 0));
+    let mut first = record(tenant, json!({"references": [{"id": "a"}, {"id": "a"}]}));
+    let second = record(tenant, json!({"references": [{"id": "b"}]}));
+    store.commit(insertion([first.clone(), second.clone()])).await.unwrap();
+    assert_eq!(counts().await, (2, 1));
+    store.commit(insertion([second.clone()])).await.unwrap_err();
+    assert_eq!(counts().await, (2, 1), "a refused batch counts nothing");
+    first.revision = 2;
+    first.created_at = Timestamp::from_millis(5);
+    first.body = json!({"references": [{"id": "c"}]});
+    store.commit(Batch { changes: vec![Change::Update(first.clone())], ..Batch::new() }).await.unwrap();
+    assert_eq!(counts().await, (2, 0));
+    let delete = Change::Delete { organization: tenant, kind: Kind::Asset, id: first.id, revision: 2 };
+    store.commit(Batch { changes: vec![delete], ..Batch::new() }).await.unwrap();
+    assert_eq!(counts().await, (1, 0));
 }
 
 async fn a_busy_file_is_waited_for() {

@@ -142,16 +142,16 @@ impl Query {
         self
     }
 
-    /// The sort keys with the defaults made explicit: newest first when none is given, and always ending in the
-    /// id, so that every order is total.
+    /// The sort keys with the defaults made explicit: newest first when none is given. What the keys leave equal is
+    /// ordered by age and then by id, in the direction of the last key, so that every order is total.
     pub fn order(&self) -> Vec<Sort> {
         let mut order = self.sort.clone();
-        if order.is_empty() {
-            order.push(Sort::descending(Field::CreatedAt));
-        }
-        if !order.iter().any(|sort| sort.field == Field::Id) {
-            let descending = order.last().is_some_and(|sort| sort.descending);
-            order.push(Sort { field: Field::Id, descending });
+        let descending = order.last().is_none_or(|sort| sort.descending);
+        for field in [Field::CreatedAt, Field::Id] {
+            // Nothing is equal any more once the id has been compared.
+            if !order.iter().any(|sort| sort.field == field || sort.field == Field::Id) {
+                order.push(Sort { field, descending });
+            }
         }
         order
     }

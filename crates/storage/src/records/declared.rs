@@ -47,7 +47,9 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
     let word = kind.as_str();
     let columns = Place::declared(dialect, path).sort_columns();
     let list: Vec<&str> = columns.iter().map(super::dialect::Fragment::as_sql).collect();
-    let definition = format!("ON records (organization, {}, id) WHERE kind = '{word}'", list.join(", "));
+    // Both the order by this field and, among those with one value, the order by age.
+    let definition =
+        format!("ON records (organization, {}, created_at, id) WHERE kind = '{word}'", list.join(", "));
     into.push(format!("CREATE INDEX IF NOT EXISTS {} {definition}", name(kind, declared.path, &definition)));
     match dialect {
         #[cfg(feature = "sqlite")]

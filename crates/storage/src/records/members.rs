@@ -3,13 +3,60 @@
 //! PostgreSQL indexes the members of a JSON list itself. SQLite cannot, so there they are kept in a table of their
 //! own, one per declared list, which triggers keep in step with the records.
 
+#[cfg(feature = "sqlite")]
+use appdepot_core::domain::Holds;
 use appdepot_core::domain::Kind;
+#[cfg(feature = "sqlite")]
+use appdepot_core::query::{Condition, Field};
 use appdepot_core::query::{Op, Path, Query, Value};
+#[cfg(feature = "sqlite")]
+use sea_query::{Expr, SelectStatement};
 use serde_json::Value as Json;
 
 use super::dialect::{Dialect, Fragment};
 #[cfg(feature = "sqlite")]
-use super::place;
+use super::{declared, place};
+
+/// Where SQLite keeps the members of a declared list. Its columns have other names than those of `records`, so that
+/// neither has to be qualified.
+#[cfg(feature = "sqlite")]
+pub(super) struct Members {
+    table: String,
+    value: String,
+}
+
+#[cfg(feature = "sqlite")]
+impl Members {
+    /// What the age and the id of the record are called.
+    pub(super) const MADE_AT: &str = "made_at";
+    pub(super) const RECORD: &str = "record";
+
+    /// Where the records are found that `query` selects, when all it asks for is one member of a declared list. They
+    /// come out by age without being sorted, however many there are.
+    pub(super) fn of(query: &Query) -> Option<Self> {
+        let ([clause], None) = (query.clauses.as_slice(), &query.shared) else { return None };
+        let [Condition { field: Field::Body(path), op: Op::Eq(Value::Text(value)) }] = clause.any.as_slice()
+        else {
+            return None;
+        };
+        let listed = declared::find(query.kind, path).is_some_and(|declared| declared.holds == Holds::Many);
+        listed.then(|| Self { table: table(query.kind, path), value: value.clone() })
+    }
+
+    /// Reads the members in question.
+    pub(super) fn select(&self, query: &Query, select: &mut SelectStatement) {
+        let tenant = Fragment::new(Dialect::Sqlite).sql("tenant = ").bind(query.organization.to_string());
+        let value = Fragment::new(Dialect::Sqlite).sql("value = ").bind(self.value.as_str());
+        select.from(self.table.clone()).and_where(tenant.into_expr()).and_where(value.into_expr());
+    }
+
+    /// Adds the record that each belongs to. A cross join keeps the order in which they are read.
+    pub(super) fn join(query: &Query, select: &mut SelectStatement) {
+        let on =
+            format!("organization = tenant AND kind = '{}' AND id = {}", query.kind.as_str(), Self::RECORD);
+        select.cross_join("records").and_where(Expr::cust(on));
+    }
+}
 
 /// A condition that the index of a declared list answers, and that every record with such a member satisfies;
 /// `None` when the index is of no use.
@@ -31,9 +78,9 @@ pub(super) fn indexed(dialect: Dialect, query: &Query, path: &Path, op: &Op) -> 
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => Some(
             start
-                .sql("id IN (SELECT id FROM ")
+                .sql("id IN (SELECT record FROM ")
                 .sql(&table(query.kind, path))
-                .sql(" WHERE organization IN (")
+                .sql(" WHERE tenant IN (")
                 .bind_all(query.organizations().map(|organization| organization.to_string()))
                 .sql(") AND value IN (SELECT value FROM json_each(")
                 .bind(Json::from(texts).to_string())
@@ -61,10 +108,15 @@ pub(super) fn statements(dialect: Dialect, kind: Kind, path: &Path) -> Vec<Strin
                 let rows = sqlite_rows(&format!("{record}.body"), path, false);
                 format!("FROM {} WHERE e.type = 'text'", rows.as_sql())
             };
-            let insert = format!("INSERT OR IGNORE INTO {table} SELECT new.organization, e.value, new.id");
+            let insert = |record: &str| {
+                format!(
+                    "INSERT OR IGNORE INTO {table} \
+                     SELECT {record}.organization, e.value, {record}.created_at, {record}.id"
+                )
+            };
             let delete = format!(
-                "DELETE FROM {table} WHERE organization = old.organization AND id = old.id \
-                 AND value IN (SELECT e.value {})",
+                "DELETE FROM {table} WHERE tenant = old.organization AND made_at = old.created_at \
+                 AND record = old.id AND value IN (SELECT e.value {})",
                 members("old")
             );
             let trigger = |event: &str, when: &str, on: &str, action: &str| {
@@ -73,7 +125,7 @@ pub(super) fn statements(dialect: Dialect, kind: Kind, path: &Path) -> Vec<Strin
                      BEGIN {action}; END"
                 )
             };
-            let add = format!("{insert} {}", members("new"));
+            let add = format!("{} {}", insert("new"), members("new"));
             let existing = members("records").replacen("FROM ", "FROM records, ", 1);
             vec![
                 format!("DROP TRIGGER IF EXISTS {table}_insert"),
@@ -81,15 +133,12 @@ pub(super) fn statements(dialect: Dialect, kind: Kind, path: &Path) -> Vec<Strin
                 format!("DROP TRIGGER IF EXISTS {table}_delete"),
                 format!("DROP TABLE IF EXISTS {table}"),
                 format!(
-                    "CREATE TABLE {table} (organization TEXT NOT NULL, value TEXT NOT NULL, id TEXT NOT NULL, \
-                     PRIMARY KEY (organization, value, id)) STRICT, WITHOUT ROWID"
+                    "CREATE TABLE {table} (tenant TEXT NOT NULL, value TEXT NOT NULL, made_at INTEGER NOT NULL, \
+                     record TEXT NOT NULL, PRIMARY KEY (tenant, value, made_at, record)) STRICT, WITHOUT ROWID"
                 ),
-                format!(
-                    "INSERT OR IGNORE INTO {table} SELECT records.organization, e.value, records.id {existing} \
-                     AND records.kind = '{kind}'"
-                ),
+                format!("{} {existing} AND records.kind = '{kind}'", insert("records")),
                 trigger("insert", "new", "INSERT", &add),
-                trigger("update", "new", "UPDATE OF body", &format!("{delete}; {add}")),
+                trigger("update", "new", "UPDATE OF body, created_at", &format!("{delete}; {add}")),
                 trigger("delete", "old", "DELETE", &delete),
             ]
         }

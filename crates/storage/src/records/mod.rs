@@ -35,6 +35,8 @@ const RETRIES: u32 = 3;
 const SCAN_LIMIT: usize = 200_000;
 /// How many of them at a time.
 const SCAN_BATCH: u32 = 1_000;
+/// From how many skipped records on it is worth to find out how many there are.
+const FAR: u64 = 100;
 
 /// The columns of a record, in the order that [`record`] reads them.
 const COLUMNS: [Shape; 8] = [
@@ -100,11 +102,19 @@ impl<E: Engine> Store<E> {
             return self.scan(&Query { clauses: remote, ..query.clone() }, &local).await;
         }
         let mut session = self.reader().await?;
-        let total = match query.count {
+        let far = matches!(query.page, Paging::Skip(count) if count >= FAR)
+            && query::is_counted(self.0.dialect(), query);
+        let total = match query.count || far {
             true => Some(self.count(&mut *session, query).await?),
             false => None,
         };
-        let mut items = self.select(&mut *session, query, query.limit.saturating_add(1)).await?;
+        let mut items = match (&query.page, total) {
+            (Paging::Skip(skip), Some(total)) if far && *skip > total / 2 => {
+                self.select_from_end(&mut *session, query, total.saturating_sub(*skip)).await?
+            }
+            _ => self.select(&mut *session, query, query.limit.saturating_add(1)).await?,
+        };
+        let total = total.filter(|_| query.count);
         let more = items.len() > query.limit as usize;
         items.truncate(query.limit as usize);
         let next = items.last().filter(|_| more).map(|last| cursor::write(query, last));
@@ -115,6 +125,26 @@ impl<E: Engine> Store<E> {
         let statement = query::select(self.0.dialect(), query, limit)?;
         let rows = session.rows(statement, &COLUMNS).await.map_err(|e| self.fault(e))?;
         rows.into_iter().map(|row| record(query.kind, row)).collect()
+    }
+
+    /// The page that has `left` records from its first on, and one record more if there is one. The way from the end
+    /// is the shorter one.
+    async fn select_from_end(
+        &self,
+        session: &mut dyn Session,
+        query: &Query,
+        left: u64,
+    ) -> Result<Vec<Record>> {
+        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(query.limit.saturating_add(1));
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut reversed = Query { page: Paging::Skip(left - u64::from(limit)), ..query.clone() };
+        reversed.sort = query.order();
+        reversed.sort.iter_mut().for_each(|sort| sort.descending = !sort.descending);
+        let mut items = self.select(session, &reversed, limit).await?;
+        items.reverse();
+        Ok(items)
     }
 
     /// Whether the engine evaluates every condition of the clause as core does.

@@ -15,8 +15,10 @@ use super::dialect::Dialect;
 use super::engine::{Engine, Session, Statement, Transaction, sessions};
 use super::migrate::{self, Migration};
 
-const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_records_and_events.sql") }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_records_and_events.sql") },
+    Migration { version: 2, sql: include_str!("../../migrations/postgres/0002_counts.sql") },
+];
 
 /// The advisory lock under which one process migrates; any number that others do not use.
 const MIGRATION_LOCK: i64 = 0x6170_7064_6570_6f74;

@@ -14,6 +14,8 @@ use serde_json::Value as Json;
 
 use super::dialect::{Dialect, Fragment};
 use super::engine::Statement;
+#[cfg(feature = "sqlite")]
+use super::members::Members;
 use super::place::{self, Place};
 use super::{cursor, declared, members};
 
@@ -49,7 +51,14 @@ pub(super) fn select(dialect: Dialect, query: &Query, limit: u32) -> Result<Stat
     {
         select.expr(Expr::cust(column));
     }
-    matching(dialect, query, &mut select);
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite if let Some(members) = Members::of(query) => {
+            members.select(query, &mut select);
+            Members::join(query, &mut select);
+        }
+        _ => matching(dialect, query, &mut select),
+    }
     let order = order(dialect, query);
     match &query.page {
         Paging::Skip(0) => {}
@@ -68,11 +77,21 @@ pub(super) fn select(dialect: Dialect, query: &Query, limit: u32) -> Result<Stat
     Ok(dialect.build(&select))
 }
 
+/// Whether the number of all matches is known without counting records one by one on its own.
+pub(super) fn is_counted(dialect: Dialect, query: &Query) -> bool {
+    let all = query.clauses.is_empty() && query.shared.is_none();
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => all || Members::of(query).is_some(),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => all,
+    }
+}
+
 /// The number of all matches. None is counted as well, by no row.
 pub(super) fn count(dialect: Dialect, query: &Query) -> Statement {
     let mut select = Sql::select();
-    #[cfg(feature = "sqlite")]
-    if dialect == Dialect::Sqlite && query.clauses.is_empty() && query.shared.is_none() {
+    if query.clauses.is_empty() && query.shared.is_none() {
         let tenant = Fragment::new(dialect).sql("organization = ").bind(query.organization.to_string());
         let kind = Fragment::new(dialect).sql("kind = ").bind(query.kind.as_str());
         select.expr(Expr::cust("records")).from("counts");
@@ -80,7 +99,11 @@ pub(super) fn count(dialect: Dialect, query: &Query) -> Statement {
         return dialect.build(&select);
     }
     select.expr(Expr::cust("count(*)"));
-    matching(dialect, query, &mut select);
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite if let Some(members) = Members::of(query) => members.select(query, &mut select),
+        _ => matching(dialect, query, &mut select),
+    }
     dialect.build(&select)
 }
 
@@ -142,10 +165,15 @@ fn matching(dialect: Dialect, query: &Query, select: &mut SelectStatement) {
 
 /// What a query is ordered by: columns and expressions, none of them ever null, with their directions.
 fn order(dialect: Dialect, query: &Query) -> Vec<(Fragment, bool)> {
+    let (age, id) = match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite if Members::of(query).is_some() => (Members::MADE_AT, Members::RECORD),
+        _ => ("created_at", "id"),
+    };
     let columns = |sort: &Sort| match &sort.field {
-        Field::Id => vec![Fragment::constant(dialect, "id")],
+        Field::Id => vec![Fragment::constant(dialect, id)],
         Field::Revision => vec![Fragment::constant(dialect, "revision")],
-        Field::CreatedAt => vec![Fragment::constant(dialect, "created_at")],
+        Field::CreatedAt => vec![Fragment::constant(dialect, age)],
         Field::UpdatedAt => vec![Fragment::constant(dialect, "updated_at")],
         Field::Body(path) => match declared::find(query.kind, path) {
             Some(_) => Place::declared(dialect, path).sort_columns(),

@@ -57,8 +57,9 @@ pub(crate) async fn are_used(engine: Engine) {
     for (what, query, index) in tries {
         let plan = plan(&engine, &query).await;
         assert!(plan.contains(index), "{what}: {plan}");
-        assert!(!plan.contains("TEMP B-TREE") || query.sort.is_empty(), "{what}: {plan}");
-        assert!(!plan.contains("Sort Key") || query.sort.is_empty(), "{what}: {plan}");
+        // Several values are several places in the index, and PostgreSQL sorts where it expects few records.
+        let sorted = if sqlite { ["texts", "either of two"].contains(&what) } else { query.sort.is_empty() };
+        assert!(sorted || !plan.contains("TEMP B-TREE") && !plan.contains("Sort Key"), "{what}: {plan}");
     }
     let first = store.list(&assets().sort(Sort::ascending(field("name")))).await.unwrap();
     let second = assets().sort(Sort::ascending(field("name"))).after(first.next.unwrap());

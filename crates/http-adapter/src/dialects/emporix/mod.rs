@@ -27,8 +27,8 @@
 //!   `metadata.version` is 400, an outdated version 409, another `type` or `access` 400.
 //! - **`DELETE`** of an id that does not exist is 204. The package of a release is 409.
 //! - **`pageSize`** has no maximum; more than 1000 count as 1000. A number below 1 or none at all is 400.
-//! - **`sort`** by a field that does not exist is passed over; ties are broken by the depot's own id, ascending, which
-//!   is also what `sort=id` goes by.
+//! - **`sort`** by a field that does not exist is passed over. What is equal goes by age, in the direction of the last
+//!   key; `sort=id` goes by the depot's own id.
 //! - **`q`**: a syntax error is 400 and names the position. A field that does not exist matches nothing, except
 //!   `null` and `missing`. Regular expressions are those of the `regex` crate, unanchored, case-sensitive, at
 //!   most 512 bytes. `name` is the asset's name in the depot, which this API does not show. `url` finds links

@@ -12,8 +12,8 @@ use super::types::{MIXIN_SCHEMAS, MIXINS};
 /// Types of referenced things that are public by nature: a private asset cannot belong to one.
 const PREDEFINED: [&str; 5] = ["BRAND", "CATEGORY", "LABEL", "MODULE", "PRODUCT"];
 
-/// The most sort keys; the id is added to them.
-const SORT_LIMIT: usize = 7;
+/// The most sort keys.
+const SORT_LIMIT: usize = 8;
 
 /// Whether this type of reference is one that Emporix itself defines.
 pub(super) fn is_predefined(kind: &str) -> bool {
@@ -307,9 +307,6 @@ pub(super) fn sort(text: &str) -> Vec<Sort> {
             all.push(Sort { field, descending: matches!(direction, "desc" | "DESC") });
         }
     }
-    if !all.is_empty() && all.iter().all(|sort| sort.field != Field::Id) {
-        all.push(Sort::ascending(Field::Id));
-    }
     all
 }
 
@@ -405,9 +402,9 @@ mod tests {
             });
             keys.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(spell("name,metadata.createdAt:desc"), "name+ CreatedAt- Id+");
+        assert_eq!(spell("name,metadata.createdAt:desc"), "name+ CreatedAt-");
         assert_eq!(spell("id:DESC"), "Id-");
-        assert_eq!(spell("details.bytes:Desc, unknown:desc,name:DESC,name"), "content.length+ name- Id+");
+        assert_eq!(spell("details.bytes:Desc, unknown:desc,name:DESC,name"), "content.length+ name-");
         assert_eq!(spell(""), "");
     }
 
@@ -429,7 +426,7 @@ mod tests {
 
         #[test]
         fn any_sort_is_translated(text in any::<String>()) {
-            prop_assert!(sort(&text).len() <= SORT_LIMIT + 1);
+            prop_assert!(sort(&text).len() <= SORT_LIMIT);
         }
     }
 }
