@@ -64,7 +64,7 @@ const CASES: &[&str] = &[
 
 #[tokio::test]
 async fn golden() {
-    support::golden::run_folder("applivery", CASES, async || {
+    support::golden::run_folder("applivery", CASES, async |_| {
         let town = Town::new().await;
         Worked { depot: town.depot.clone(), service: town.service() }
     })

@@ -42,7 +42,7 @@ const CASES: &[&str] = &[
 
 #[tokio::test]
 async fn golden() {
-    support::golden::run_folder("emporix", CASES, async || World::new().await.service()).await;
+    support::golden::run_folder("emporix", CASES, async |_| World::new().await.service()).await;
 }
 
 struct Answer {

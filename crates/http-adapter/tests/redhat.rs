@@ -61,7 +61,7 @@ const CASES: &[&str] = &[
 
 #[tokio::test]
 async fn golden() {
-    support::golden::run_folder("redhat", CASES, async || Town::new().await.service()).await;
+    support::golden::run_folder("redhat", CASES, async |_| Town::new().await.service()).await;
 }
 
 /// Whatever is wrong with a form, before or after its file, neither bytes nor records stay.

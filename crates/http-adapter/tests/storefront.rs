@@ -12,7 +12,7 @@ const CASES: &[&str] = &["refused", "sign_in"];
 
 #[tokio::test]
 async fn golden() {
-    support::golden::run_folder("storefront", CASES, async || {
+    support::golden::run_folder("storefront", CASES, async |_| {
         let world = World::new().await;
         let system = Actor::system("test");
         let store = world.depot.create_store(&system, world.acme, "Acme <Apps>", Some("main")).await.unwrap();

@@ -156,7 +156,7 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
         new.check()?;
-        check_url(url)?;
+        check_url("url", url)?;
         let asset = new.into_asset(actor, Content::Link { url: url.to_owned() });
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
     }
@@ -508,7 +508,7 @@ impl AssetChange {
             let Content::Link { url } = &mut asset.content else {
                 return Err(Error::invalid("url", "a file has no address to change"));
             };
-            check_url(new)?;
+            check_url("url", new)?;
             url.clone_from(new);
         }
         if let Content::File(file) = &mut asset.content {

@@ -132,7 +132,7 @@ impl NewBusinessOwner {
         check_optional_text("email", &self.email, 200)?;
         check_optional_text("description", &self.description, 1_000)?;
         if !self.site.is_empty() {
-            check_url(&self.site)?;
+            check_url("site", &self.site)?;
         }
         if self.properties.len() > 50 {
             return Err(Error::invalid("properties", "more than 50"));

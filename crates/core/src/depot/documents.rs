@@ -337,7 +337,7 @@ fn check(document: &Document) -> Result<()> {
         DocumentBody::Inline { text } => {
             check_optional_text("inlineContent", text.as_deref().unwrap_or_default(), TEXT_LIMIT)
         }
-        DocumentBody::Url { url } => check_url(url),
+        DocumentBody::Url { url } => check_url("sourceUrl", url),
         DocumentBody::File { asset: _, name } => check_optional_text("fileName", name, 256),
     }
 }

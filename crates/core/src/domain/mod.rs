@@ -398,8 +398,8 @@ pub(crate) fn check_optional_text(field: &'static str, text: &str, most: usize) 
 }
 
 /// Checks the address of something elsewhere: `http` or `https`, without credentials, at most 2048 bytes.
-pub(crate) fn check_url(url: &str) -> Result<()> {
-    let fail = |why: &'static str| Err(Error::invalid("url", why));
+pub(crate) fn check_url(field: &'static str, url: &str) -> Result<()> {
+    let fail = |why: &'static str| Err(Error::invalid(field, why));
     if url.len() > 2_048 {
         return fail("longer than 2048 bytes");
     }
@@ -480,9 +480,9 @@ mod tests {
             "https://h\\@evil/",
             "file:///etc/passwd",
         ] {
-            assert!(check_url(bad).is_err(), "{bad}");
+            assert!(check_url("url", bad).is_err(), "{bad}");
         }
-        assert!(check_url("https://emporix.io/docs/index.html?a=b#c").is_ok());
+        assert!(check_url("url", "https://emporix.io/docs/index.html?a=b#c").is_ok());
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Details {
         if self.screenshots.len() > 10 {
             return Err(Error::invalid("screenshots", "more than 10"));
         }
-        self.url.as_deref().map_or(Ok(()), super::check_url)
+        self.url.as_deref().map_or(Ok(()), |url| super::check_url("url", url))
     }
 
     /// The pictures.

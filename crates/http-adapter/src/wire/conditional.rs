@@ -106,6 +106,12 @@ pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
+/// Whether a request is to be performed only on something that exists: what it is about to make never does
+/// (§13.1.1).
+pub(crate) fn expects_something(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_MATCH)
+}
+
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };

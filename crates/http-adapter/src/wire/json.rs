@@ -21,16 +21,20 @@ pub(crate) const JSON_LIMIT: usize = 1024 * 1024;
 /// - `TooLarge` beyond [`JSON_LIMIT`];
 /// - `Invalid` for what is no JSON, nests deeper than 128 levels, contains U+0000, or is no `T`.
 pub(crate) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T> {
-    match media_type(headers).as_deref() {
-        None => {}
-        Some(kind)
-            if kind == "application/json"
-                || (kind.starts_with("application/") && kind.ends_with("+json")) => {}
-        Some(_) => {
-            return Err(Error::new(ErrorKind::Unsupported, "the content type is not application/json"));
-        }
-    }
+    check_type(headers)?;
     parse(&collect(headers, body, JSON_LIMIT).await?)
+}
+
+/// Refuses what says that it is something else than JSON.
+///
+/// # Errors
+/// `Unsupported`.
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<()> {
+    match media_type(headers).as_deref() {
+        None | Some("application/json") => Ok(()),
+        Some(kind) if kind.starts_with("application/") && kind.ends_with("+json") => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::Unsupported, "the content type is not application/json")),
+    }
 }
 
 /// Reads JSON text, as [`read`] does.

@@ -25,7 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use http::{HeaderMap, Request, Response};
@@ -36,27 +36,59 @@ use tower::ServiceExt as _;
 /// Runs every file of `tests/golden/<dialect>`, each on a service of its own.
 ///
 /// `cases` names them all: a file that is not named, a name without a file, and a file that cannot be read as
-/// golden file fail the test.
-pub async fn run_folder<S>(dialect: &str, cases: &[&str], make: impl AsyncFn() -> S)
+/// golden file fail the test. `make` is told which one the service is for.
+pub async fn run_folder<S>(dialect: &str, cases: &[&str], make: impl AsyncFn(&str) -> S)
 where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(dialect);
-    let found: BTreeSet<String> = fs::read_dir(&folder)
+    let found: BTreeSet<String> = fs::read_dir(folder(dialect))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let named: BTreeSet<String> = cases.iter().map(|case| format!("{case}.http")).collect();
     assert_eq!(found, named, "files of {dialect} and cases that the test names");
     let mut failures = Vec::new();
-    for name in named {
-        let text = fs::read_to_string(folder.join(&name)).unwrap();
-        let service = make().await;
-        if let Err(failure) = run(&text, service).await {
-            failures.push(format!("{dialect}/{name}: {failure}"));
+    for case in cases {
+        let service = make(case).await;
+        if let Err(failure) = run(&read(dialect, case), service).await {
+            failures.push(format!("{dialect}/{case}: {failure}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// What the exchanges of a golden file show: method, path without its query, and status.
+pub fn shown(dialect: &str, case: &str) -> Vec<(String, String, u16)> {
+    let text = read(dialect, case);
+    let exchanges = exchanges(&text).map(|exchange| {
+        let (request, expected) = exchange.unwrap();
+        let (method, target) = request[0].split_once(' ').unwrap();
+        let path = target.split('?').next().unwrap();
+        (method.to_owned(), path.to_owned(), expected[0].parse().unwrap())
+    });
+    exchanges.collect()
+}
+
+fn folder(dialect: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(dialect)
+}
+
+fn read(dialect: &str, case: &str) -> String {
+    fs::read_to_string(folder(dialect).join(format!("{case}.http"))).unwrap()
+}
+
+/// The lines of each request and of the answer it is to get.
+fn exchanges(text: &str) -> impl Iterator<Item = Result<(Vec<&str>, Vec<&str>), String>> {
+    text.split("\n===\n").enumerate().map(|(at, exchange)| {
+        let mut lines = exchange.lines().skip_while(|line| line.is_empty() || line.starts_with('#'));
+        let request = lines.by_ref().take_while(|line| *line != ">>>").collect();
+        let expected: Vec<&str> = lines.collect();
+        if expected.is_empty() {
+            Err(format!("exchange {} has no answer", at + 1))
+        } else {
+            Ok((request, expected))
+        }
+    })
 }
 
 async fn run<S>(text: &str, service: S) -> Result<(), String>
@@ -64,20 +96,16 @@ where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
     let mut kept = BTreeMap::new();
-    for (at, exchange) in text.split("\n===\n").enumerate() {
+    for (at, exchange) in exchanges(text).enumerate() {
         let at = at + 1;
-        let lines: Vec<&str> =
-            exchange.lines().skip_while(|line| line.is_empty() || line.starts_with('#')).collect();
-        let split =
-            lines.iter().position(|line| *line == ">>>").ok_or(format!("exchange {at} has no >>>"))?;
-        let (request, expected) = (&lines[..split], &lines[split + 1..]);
-        let request = read_request(request, &kept).map_err(|why| format!("exchange {at}: {why}"))?;
+        let (request, expected) = exchange?;
+        let request = read_request(&request, &kept).map_err(|why| format!("exchange {at}: {why}"))?;
         let line = format!("{} {:.80}", request.method(), request.uri().to_string());
         let Ok(response) = service.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| format!("exchange {at}: {e}"))?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
-        check(expected, parts.status.as_u16(), &parts.headers, &body, &mut kept).map_err(|why| {
+        check(&expected, parts.status.as_u16(), &parts.headers, &body, &mut kept).map_err(|why| {
             format!("exchange {at}, {line}: {why}\n  got {} {:?}\n  {body}", parts.status, parts.headers)
         })?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use appdepot_core::depot::{NewBusinessOwner, NewPolicy, PolicyChange};
 use appdepot_core::domain::{AppKind, BusinessOwner, Group, OwnerProperty, Policy, Stored};
 use appdepot_core::query::{Field, Op, Query, Sort};
-use appdepot_core::{ErrorKind, Result};
+use appdepot_core::{Error, ErrorKind, Result};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -71,9 +71,7 @@ fn policy_view(policy: &Policy) -> PolicyView {
 impl Call {
     async fn policy(&self) -> Result<Stored<Policy>, Fault> {
         let text = self.path("policy");
-        if text.parse::<u64>().is_err() {
-            return Err(Fault::bad_request("policyPartialId must be a whole number"));
-        }
+        whole_number("policyPartialId", text)?;
         match self.backend.depot.policy(&self.actor, self.organization, text).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Err(Fault::not_found(&format!("policy partial with Id '{text}'")))
@@ -84,6 +82,7 @@ impl Call {
 
     async fn owner_in_path(&self) -> Result<Stored<BusinessOwner>, Fault> {
         let text = self.path("owner");
+        whole_number("businessOwnerId", text)?;
         match self.backend.depot.business_owner(&self.actor, self.organization, text).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Err(Fault::not_found(&format!("business owner with Id '{text}'")))
@@ -91,6 +90,12 @@ impl Call {
             other => Ok(other?),
         }
     }
+}
+
+fn whole_number(name: &'static str, text: &str) -> Result<()> {
+    text.parse::<u64>()
+        .map(|_| ())
+        .map_err(|_| Error::invalid(name, format!("{name} must be a whole number")))
 }
 
 /// The shared ones.
@@ -316,6 +321,8 @@ pub(super) async fn tiers(call: Call) -> Answer {
     if call.kind()? != AppKind::Web {
         return Err(Fault::bad_request("Only web apps have throttling tiers"));
     }
+    // They are for whoever may look at apps.
+    call.backend.depot.releases(&call.actor, call.releases(AppKind::Web)?.limit(1)).await?;
     let tier = |(name, per_minute, description): &(&'static str, u32, &'static str)| Tier {
         tier_name: name,
         tier_display_name: name,
@@ -335,6 +342,7 @@ pub(super) async fn validate_context(call: Call) -> Answer {
     if call.kind()? != AppKind::Web {
         return Err(Fault::bad_request("Only web apps have a context"));
     }
+    call.expects_json()?;
     let context = call.query("appContext").ok_or_else(|| Fault::bad_request("appContext is required"))?;
     let depot = &call.backend.depot;
     let is_context_exists = depot.context_in_use(&call.actor, call.organization, &slashed(context)).await?;

@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::request::{Answer, Call, Links, RawCall, done};
 use super::types::required;
 use super::{PUBLISHER, files, words};
+use crate::wire::conditional::Validators;
 use crate::wire::{Form, Part, deliver, detached};
 
 /// The largest file of a document, in bytes: 50 MiB.
@@ -48,6 +49,14 @@ struct DocumentView {
     file_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_type_name: Option<String>,
+}
+
+/// A document whose content was written, and where that is: the answer has both by the API's documents.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    document: &'a DocumentView,
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -109,16 +118,12 @@ impl Call {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    fn with_document(&self, status: StatusCode, document: &Stored<Document>, release: &Release) -> Answer {
-        let location = (status == StatusCode::CREATED).then(|| {
-            let kind = words::type_of(release.kind);
-            let (app, document) = (document.release.to_uuid(), document.id.to_uuid());
-            format!("{PUBLISHER}/apps/{kind}/id/{app}/docs/{document}")
-        });
-        let view = DocumentView::new(document);
-        self.changed(status, &view, Some(document.updated_at), location.as_deref())
-    }
+/// Where a document is, below the API.
+fn path_of(release: &Stored<Release>, document: &Stored<Document>) -> String {
+    let (kind, app) = (words::type_of(release.kind), release.id.to_uuid());
+    format!("/apps/{kind}/id/{app}/docs/{}", document.id.to_uuid())
 }
 
 pub(super) async fn list(call: Call) -> Answer {
@@ -143,7 +148,9 @@ pub(super) async fn create(call: Call) -> Answer {
     let new = body.into_new()?;
     let depot = &call.backend.depot;
     let document = depot.create_document(&call.actor, call.organization, release.id, new).await?;
-    call.with_document(StatusCode::CREATED, &document, &release)
+    let location = format!("{PUBLISHER}{}", path_of(&release, &document));
+    let view = DocumentView::new(&document);
+    call.changed(StatusCode::CREATED, &view, Some(document.updated_at), Some(&location))
 }
 
 pub(super) async fn get(call: Call) -> Answer {
@@ -159,7 +166,7 @@ pub(super) async fn update(call: Call) -> Answer {
     let depot = &call.backend.depot;
     let (organization, id) = (call.organization, document.id);
     let next = depot.update_document(&call.actor, organization, release.id, id, expected, new).await?;
-    call.with_document(StatusCode::OK, &next, &release)
+    call.changed(StatusCode::OK, &DocumentView::new(&next), Some(next.updated_at), None)
 }
 
 pub(super) async fn remove(call: Call) -> Answer {
@@ -234,5 +241,12 @@ pub(super) async fn write(call: Call) -> Answer {
         Ok((call, document))
     });
     let (call, document) = done.await.map_err(Fault::body)?;
-    call.with_document(StatusCode::CREATED, &document, &release)
+    let view = DocumentView::new(&document);
+    let path = format!("{}/content", path_of(&release, &document));
+    let written = Written { document: &view, path };
+    let mut response = call.changed(StatusCode::OK, &written, None, None)?;
+    // The document's own, so that the next change can rely on them.
+    Validators::of_bytes(&serde_json::to_vec(&view).map_err(Error::internal)?, Some(document.updated_at))
+        .stamp(response.headers_mut())?;
+    Ok(response)
 }

@@ -11,11 +11,14 @@ use serde::Serialize;
 use super::fault::Fault;
 use super::request::{Answer, Call, RawCall};
 use super::{PUBLISHER, words};
+use crate::wire::conditional::expects_something;
 use crate::wire::manifest::Manifest;
 use crate::wire::{Form, Part, deliver, detached};
 
 /// The largest picture or document, in bytes: 10 MiB.
 const CONTENT_LIMIT: u64 = 10 * 1024 * 1024;
+/// The extensions of packages.
+const BINARIES: [&str; 2] = ["apk", "ipa"];
 /// The largest part that is not asked for, in bytes.
 const SPARE_PART: usize = 64 * 1024;
 
@@ -60,7 +63,7 @@ struct PListAsset {
 
 pub(super) async fn upload_binary(call: Call) -> Answer {
     let accept = |file: &appdepot_core::domain::File| {
-        if !matches!(file.extension.as_str(), "apk" | "ipa") {
+        if !BINARIES.contains(&file.extension.as_str()) {
             return Err(Error::invalid("file", "only .apk and .ipa files are binaries"));
         }
         if let Some(problem) = &file.inspection.error {
@@ -101,6 +104,9 @@ async fn upload(
     mut new: NewFile,
     fits: fn(&str) -> bool,
 ) -> Result<(Call, Stored<Asset>), Fault> {
+    if expects_something(&call.parts.headers) {
+        return Err(Fault::precondition("There is no file yet that the request could expect"));
+    }
     let received = detached(async move {
         let mut form = Form::new(&call.parts.headers, call.take_body())?;
         while let Some(part) = form.next().await? {
@@ -149,7 +155,17 @@ async fn find(call: &Call, name: &str, wanted: fn(&Asset) -> bool) -> Result<Sto
     }
 }
 
+/// Refuses a name that does not end in one of these extensions.
+fn check_extension(name: &str, extensions: &[&str]) -> Result<()> {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if extensions.contains(&extension) {
+        return Ok(());
+    }
+    Err(Error::invalid("fileName", format!("fileName must end in .{}", extensions.join(" or ."))))
+}
+
 pub(super) async fn binary(RawCall(call): RawCall) -> Answer {
+    check_extension(call.path("file"), &BINARIES)?;
     send(&call, |asset| asset.class == AssetClass::App).await
 }
 
@@ -184,6 +200,7 @@ pub(super) async fn manifest(RawCall(call): RawCall) -> Answer {
         return Err(Fault::not_found(&format!("tenant '{tenant}'")));
     }
     let name = call.path("file");
+    check_extension(name, &["ipa"])?;
     let asset = find(&call, name, |asset| {
         asset.file().is_some_and(|file| file.inspection.format == appdepot_core::inspect::Format::Ipa)
     })

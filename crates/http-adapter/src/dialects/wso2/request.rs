@@ -135,6 +135,15 @@ impl Call {
         json::read(&self.parts.headers, self.take_body()).await.map_err(Fault::body)
     }
 
+    /// Refuses a body that is no JSON, where it is not read any further.
+    pub(super) fn expects_json(&self) -> Result<(), Fault> {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        match http_body::Body::size_hint(&*body).exact() {
+            Some(0) => Ok(()),
+            _ => json::check_type(&self.parts.headers).map_err(Fault::body),
+        }
+    }
+
     /// The body, once.
     pub(super) fn take_body(&self) -> Body {
         std::mem::take(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner))
