@@ -5,29 +5,32 @@
 //! With `APPDEPOT_SCREENSHOTS` naming a folder, pictures of the pages are left there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use appdepot::authenticate::Chain;
-use appdepot::authorize::{Actor, Subject};
-use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys};
+use appdepot::authorize::Actor;
 use appdepot::depot::{
-    Depot, NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease, NewUser, Sessions, StoreChange,
+    Depot, NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease, NewUser, StoreChange,
 };
 use appdepot::domain::{
-    App, Audience, Id, LifecycleName, Organization, Publication, Role, Security, Store, Stored, Timestamp,
+    App, Audience, Id, LifecycleName, Organization, Publication, Security, Store, Stored, Timestamp,
     Visibility,
 };
 use appdepot::http::Service;
-use appdepot::memory::MemoryRecords;
 use appdepot::metadata::fixture::ipa::{IpaBuilder, ProfileBuilder};
 use appdepot::metadata::fixture::msi::MsiBuilder;
 use appdepot::metadata::formats::profile::ReleaseType;
-use appdepot::metadata::{Extractor, Limits, icon};
+use appdepot::metadata::{Limits, icon};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use libtest_mimic::{Arguments, Trial};
+use tokio::net::TcpListener;
+
+mod support;
+
+use support::{PASSWORD, program};
 
 /// The journeys of `browser/journeys.mjs`.
 const JOURNEYS: [&str; 10] = [
@@ -42,12 +45,10 @@ const JOURNEYS: [&str; 10] = [
     "accessible",
     "password",
 ];
-const PASSWORD: &str = "correct horse battery";
 /// What the pages believe to be reached under. iOS wants `https`; the browser comes over loopback.
 const PUBLIC_URL: &str = "https://store.example";
 
 fn main() {
-    let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
     let browser = browser();
     let trials = JOURNEYS.into_iter().map(|journey| {
         let browser = browser.clone();
@@ -58,7 +59,7 @@ fn main() {
                 let address = serve().await;
                 let mut command = Command::new(node);
                 command
-                    .arg(folder().join("run.mjs"))
+                    .arg(support::folder("browser").join("run.mjs"))
                     .args([journey, &format!("http://{address}"), chromium.to_str().unwrap_or_default()])
                     .env("PASSWORD", PASSWORD);
                 tokio::task::spawn_blocking(move || command.output()).await
@@ -69,14 +70,10 @@ fn main() {
             let text = [output.stdout, output.stderr].concat();
             Err(String::from_utf8_lossy(&text).into_owned().into())
         })
-        .with_ignored_flag(!required && !is_here())
+        .with_ignored_flag(!support::required() && !is_here())
     });
     let trials = trials.collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
 
 fn is_here() -> bool {
@@ -85,29 +82,19 @@ fn is_here() -> bool {
 
 /// Node and Chromium.
 fn browser() -> Option<(PathBuf, PathBuf)> {
-    let path = std::env::var_os("PATH")?;
-    let find =
-        |name: &str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    let packages = folder().join("node_modules/playwright-core").is_dir();
-    Some((find("node")?, find("chromium").or_else(|| find("chromium-browser"))?)).filter(|_| packages)
+    let packages = support::folder("browser/node_modules/playwright-core").is_dir();
+    let chromium = program("chromium").or_else(|| program("chromium-browser"));
+    Some((program("node")?, chromium?)).filter(|_| packages)
 }
 
 /// A store with something in it, on a port of its own.
-async fn serve() -> std::net::SocketAddr {
-    let records = Arc::new(MemoryRecords::new());
-    let keys = Arc::new(Keys::new(records.clone()));
-    let depot = Depot::builder()
-        .records(records.clone())
-        .authorizer(Arc::new(CasbinAuthorizer::new(records)))
-        .inspector(Arc::new(Extractor::default().icons(192)))
-        .passwords(Arc::new(Argon2Passwords::default()))
-        .build();
+async fn serve() -> SocketAddr {
+    let (depot, callers) = support::depot();
     Shop::open(&depot).await;
-    let sign_ins = Chain::new().with(keys).with(Arc::new(Sessions::new(depot.clone())));
-    let service = Service::builder(depot, Arc::new(sign_ins)).public_url(PUBLIC_URL).build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let service = Service::builder(depot, Arc::new(callers)).public_url(PUBLIC_URL).build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, service.router::<()>()).await });
+    support::serve(listener, service);
     address
 }
 
@@ -135,10 +122,7 @@ impl Shop<'_> {
                 first_name: name[..1].to_uppercase() + &name[1..],
                 ..NewUser::default()
             };
-            let user = depot.create_user(&system, acme, new).await.unwrap();
-            depot.set_password(&system, acme, user.id, PASSWORD).await.unwrap();
-            let member = Role::parse("org.member").unwrap();
-            depot.grant(&system, acme, Subject::from(user.id), member, None).await.unwrap();
+            support::person(depot, acme, new, "org.member").await;
         }
         let shop = Shop { depot, acme, store };
         let about =

@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 #[path = "server/builds.rs"]
 mod builds;
+#[path = "server/store.rs"]
+mod store;
 
 const ADMIN_KEY: &str = "robot.0123456789abcdef0123456789abcdef";
 const APK: &[u8] = include_bytes!("../fixtures/field-notes.apk");
@@ -91,56 +93,6 @@ fn a_day_in_the_life() {
     assert_eq!(apps.json()["data"]["id"], app.json()["data"]["id"]);
     let (code, rest) = server.stop_with_output();
     assert_eq!((code, rest.as_str()), (Some(0), ""), "the news is told once");
-}
-
-/// Red Hat: an item with its binary, seen by the other dialect, installed by a user of the store, and told of.
-#[test]
-fn a_store_people_install_from() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path(), &["--public-url", "https://depot.example"]);
-    let ask = |operation: &str, body: Value| {
-        let answer = server.post(&format!("/box/srv/1.1/{operation}"), &body);
-        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("ok")), "{operation}: {answer:?}");
-        answer.json()
-    };
-    let item = ask("admin/storeitem/create", json!({ "name": "Field Notes" }))["guid"].clone();
-    let guid = item.as_str().unwrap();
-    let upload = |kind: &str| {
-        let parts: [(&str, Option<&str>, &[u8]); 3] = [
-            ("file", Some("notes.apk"), APK),
-            ("type", None, kind.as_bytes()),
-            ("guid", None, guid.as_bytes()),
-        ];
-        let (content, body) = form(&parts);
-        let path = "/box/srv/1.1/admin/storeitem/uploadbinary";
-        server.send("POST", path, Some(ADMIN_KEY), Some((&content, &body))).json()
-    };
-    assert_eq!(upload("iphone")["message"], "invalid_type");
-    let uploaded = upload("android");
-    assert_eq!(uploaded["binaries"][0]["storeItemBinaryVersion"], 1, "{uploaded}");
-    let found = server.get(ADMIN_KEY, "/v1/organizations/acme/apps/field-notes").json();
-    assert_eq!(found["data"]["name"], "Field Notes");
-    assert_eq!(found["data"]["oss"], json!(["android"]));
-
-    let policy = ask("admin/authpolicy/create", json!({ "policyId": "Staff", "policyType": "feedhenry" }));
-    ask("admin/appstore/addpolicy", json!({ "guid": policy["guid"] }));
-    ask("admin/appstore/additem", json!({ "guid": item }));
-    let (name, password) = ("bob@example.com", "correct horse battery");
-    ask("admin/user/create", json!({ "username": name, "password": password }));
-    let params = json!({ "userId": name, "password": password });
-    let entered = json!({ "policyId": "Staff", "device": "phone-1", "params": params });
-    let session = ask("admin/authpolicy/auth", entered)["sessionToken"].as_str().unwrap().to_owned();
-    let shelf = "/box/srv/1.1/mas/appstore/getstoreitems";
-    let shown = server.get(&session, shelf).json();
-    let url = shown["list"][0]["binaries"][0]["url"].as_str().unwrap();
-    let path = url.strip_prefix("https://depot.example").unwrap();
-    let installed = server.get(&session, &format!("{path}&deviceId=phone-1"));
-    assert_eq!((installed.status, installed.body.as_slice()), (200, APK));
-    assert_eq!(server.send("GET", path, None, None).status, 401);
-    let log = ask("admin/auditlog/listlogs", json!({ "deviceId": "phone-1", "userId": name }));
-    assert_eq!(log["list"][0]["storeItemGuid"], item);
-    assert_eq!(log["list"][0]["ipAddress"], "127.0.0.1");
-    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]

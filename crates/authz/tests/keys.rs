@@ -64,7 +64,7 @@ impl World {
     }
 
     async fn revoke(&self, id: &str) -> Result<()> {
-        self.depot.revoke_key(&system(), self.home, id).await
+        self.depot.revoke_key(&system(), self.home, id).await.map(drop)
     }
 }
 

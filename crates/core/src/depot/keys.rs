@@ -126,14 +126,20 @@ impl Depot {
         self.list_all(query).await
     }
 
-    /// Makes a key, and every access token made from it, bad at once and for ever. A user may revoke their own.
+    /// The key, which is bad from now on and for ever, as is every access token made from it. A user may revoke
+    /// their own.
     ///
     /// # Behavior
     /// - Repeating it changes nothing.
     ///
     /// # Errors
     /// `NotFound` for a public id that no key of this organization has.
-    pub async fn revoke_key(&self, actor: &Actor, organization: Id<Organization>, id: &str) -> Result<()> {
+    pub async fn revoke_key(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: &str,
+    ) -> Result<Stored<ApiKey>> {
         for attempt in 1.. {
             let found = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, id).await?;
             let found = found.filter(|key| key.value.organization == organization);
@@ -145,7 +151,7 @@ impl Depot {
             }
             let found = found.ok_or_else(|| Error::not_found("key"))?;
             if found.revoked_at.is_some() {
-                return Ok(());
+                return Ok(found);
             }
             let now = self.now();
             let revoked = found.changed(ApiKey { revoked_at: Some(now), ..found.value.clone() }, now);
@@ -154,7 +160,7 @@ impl Depot {
             batch.events.push(self.key_event(actor, "key.remove", &revoked));
             match self.commit(batch).await {
                 Err(error) if retry(&error, attempt) => {}
-                other => return other,
+                other => return other.map(|()| revoked),
             }
         }
         Err(Error::internal("unreachable: every attempt returns"))

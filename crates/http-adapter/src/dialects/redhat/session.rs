@@ -103,8 +103,9 @@ async fn list_keys(call: Call) -> Answered {
 async fn delete_key(call: Call) -> Answered {
     let key = call.fields.required("key")?;
     let id = key.split_once('.').map_or(key.as_str(), |(id, _)| id);
-    call.state.depot().revoke_key(&call.actor, call.organization.id, id).await?;
-    Ok(Json(json!({ "status": "ok", "apiKey": { "key": id } })).into_response())
+    let revoked = call.state.depot().revoke_key(&call.actor, call.organization.id, id).await?;
+    let key = json!({ "label": revoked.name, "key": revoked.key });
+    Ok(Json(json!({ "status": "ok", "apiKey": key })).into_response())
 }
 
 async fn enter(said: Said) -> Answered {
