@@ -295,7 +295,8 @@ async fn only_an_owner_changes_an_owner_and_the_last_one_stays(world: World) {
 async fn signing_in_makes_a_new_session_each_time(world: World) {
     let World { depot, acme, .. } = &world;
     let ada = world.user("ada@acme.example", "org.viewer").await;
-    let origin = Origin { address: Some("10.1.2.3".into()), device: Some("phone".into()) };
+    let origin =
+        Origin { address: Some("10.1.2.3".into()), device: Some("phone".into()), ..Origin::default() };
     let first = depot.sign_in(*acme, "Ada@acme.example", PASSWORD, origin.clone(), None).await.unwrap();
     assert!(first.token.starts_with(&format!("ads_{acme}.")) && first.token.len() > 50);
     assert_eq!(first.signed_in.session.origin, origin);

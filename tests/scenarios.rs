@@ -93,6 +93,9 @@ fn main() {
         a_password_is_kept_as_a_hash_and_asked_for_once
         a_publication_behind_a_password_is_nobodys_without_it
         a_public_publication_is_for_everyone_until_it_ends
+        the_terms_of_a_publication_come_first
+        a_publication_for_some_countries_is_for_no_others
+        a_ticket_lasts_no_longer_than_its_publication
         a_store_lets_in_whom_one_of_its_policies_admits
         a_retention_does_what_was_seen_or_nothing
         what_is_exposed_is_seen_below_and_changed_by_nobody_there

@@ -168,9 +168,9 @@ pub(super) async fn workers_share_the_builds(ground: Ground) {
     assert_eq!((app.releases, app.builds), (6, 6));
 }
 
-/// An inspector that never comes to an end: the process is stopped while it reads.
+/// An inspector that tells that it began and never comes to an end: the process is stopped while it reads.
 #[derive(Debug)]
-struct Endless;
+struct Endless(Arc<tokio::sync::Notify>);
 
 #[async_trait::async_trait]
 impl appdepot::inspect::Inspector for Endless {
@@ -179,6 +179,7 @@ impl appdepot::inspect::Inspector for Endless {
         _: &dyn appdepot::inspect::Source,
         _: &appdepot::inspect::Hint,
     ) -> appdepot::inspect::Inspection {
+        self.0.notify_one();
         std::future::pending().await
     }
 }
@@ -187,15 +188,17 @@ pub(super) async fn what_waits_is_processed_after_a_restart(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     let sent = [stage.sent(&app, "field-notes.apk").await, stage.sent(&app, "field-notes.apk").await];
-    let time = stage.clock.clone();
+    let (time, began) = (stage.clock.clone(), Arc::new(tokio::sync::Notify::new()));
     let stopped = Depot::builder()
         .blobs(stage.ground.backends.blobs.clone())
         .records(stage.ground.backends.records.clone())
-        .inspector(Arc::new(Endless))
+        .inspector(Arc::new(Endless(began.clone())))
         .clock(move || Timestamp::from_millis(time.load(SeqCst)))
         .build();
-    let cut = std::time::Duration::from_millis(200);
-    assert!(tokio::time::timeout(cut, stopped.process_build()).await.is_err(), "it was reading");
+    tokio::select! {
+        _ = stopped.process_build() => panic!("it was reading"),
+        () = began.notified() => {}
+    }
     let first = stage.depot.build(&system(), stage.acme, sent[0].id).await.unwrap();
     assert_eq!(first.status, BuildStatus::InProgress);
     // The other process starts: what nobody held is read now, the rest when its lease is over.

@@ -260,6 +260,122 @@ pub(super) async fn a_public_publication_is_for_everyone_until_it_ends(ground: G
     assert_eq!(kind(depot.ticket(&nobody, acme, second).await), ErrorKind::NotFound);
 }
 
+pub(super) async fn the_terms_of_a_publication_come_first(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let (ada, clerk) = (stage.hire("ada", "org.member").await, stage.hire("carl", "org.viewer").await);
+    let app = stage.app("Notes", LifecycleName::Direct).await;
+    let first = Build::release(stage.build_of(&app, "main").await.id);
+    let second = Build::release(stage.build_of(&app, "main").await.id);
+    let mut new = stage.publication("beta", Selection::Last);
+    new.publication.terms = Some("be kind".to_owned());
+    let made = stage.publish(&app, new.clone()).await;
+
+    let other = Actor { agreed: Some(Id::generate()), ..ada.clone() };
+    let open = async |who: &Actor, release| {
+        depot.open_release(who, acme, release, true, Default::default()).await.map(|_| ())
+    };
+    for who in [&ada, &other] {
+        assert!(depot.showing(who, &stage.store, "beta").await.is_ok(), "they can be read");
+        assert_eq!(kind(depot.ticket(who, acme, second).await), ErrorKind::Invalid);
+        assert_eq!(kind(open(who, second).await), ErrorKind::Invalid);
+        assert_eq!(kind(depot.ticket(who, acme, first).await), ErrorKind::NotFound, "no history");
+    }
+    let agreed = Actor { agreed: Some(made.id), ..ada.clone() };
+    assert!(depot.ticket(&agreed, acme, second).await.unwrap().ticket.install);
+    open(&agreed, second).await.unwrap();
+    assert_eq!(kind(depot.ticket(&agreed, acme, first).await), ErrorKind::NotFound);
+    assert!(
+        !depot.ticket(&clerk, acme, second).await.unwrap().ticket.install,
+        "by right, not by the publication"
+    );
+
+    new.publication.security = Security::Public;
+    new.publication.show_history = true;
+    depot.replace_publication(&system(), acme, made.id, new).await.unwrap();
+    let nobody = Actor::anonymous();
+    assert_eq!(kind(depot.ticket(&nobody, acme, first).await), ErrorKind::Invalid);
+    let agreed = Actor { agreed: Some(made.id), ..nobody };
+    assert!(depot.ticket(&agreed, acme, first).await.is_ok());
+
+    // Where another listing asks for nothing, nothing has to be agreed to.
+    stage.list(&app, Audience::everyone()).await;
+    assert!(depot.ticket(&ada, acme, second).await.is_ok());
+}
+
+pub(super) async fn a_publication_for_some_countries_is_for_no_others(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let ada = stage.hire("ada", "org.member").await;
+    let app = stage.app("Notes", LifecycleName::Direct).await;
+    let release = Build::release(stage.build_of(&app, "main").await.id);
+    let mut new = stage.publication("beta", Selection::Last);
+    let made = stage.publish(&app, new.clone()).await;
+    let codes = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
+    for security in [Security::Logged, Security::Public] {
+        for (allowed, blocked, for_them) in [
+            (codes(&[]), codes(&[]), [true, true, true]),
+            (codes(&["DE", "AT"]), codes(&[]), [false, true, false]),
+            (codes(&[]), codes(&["FR"]), [false, true, false]),
+            (codes(&["DE", "FR"]), codes(&["FR"]), [false, true, false]),
+            (codes(&["IT"]), codes(&[]), [false, false, false]),
+        ] {
+            new.publication.security = security;
+            new.publication.allowed_countries = allowed;
+            new.publication.blocked_countries = blocked;
+            depot.replace_publication(&system(), acme, made.id, new.clone()).await.unwrap();
+            for (country, is_for) in [None, Some("DE"), Some("FR")].into_iter().zip(for_them) {
+                let origin = Origin { country: country.map(str::to_owned), ..Origin::default() };
+                let who = Actor { origin, ..ada.clone() };
+                let case = format!("{security:?} {:?} {country:?}", new.publication);
+                let expected = if is_for { Ok(()) } else { Err(ErrorKind::NotFound) };
+                let shown = depot.showing(&who, &stage.store, "beta").await.map(|_| ());
+                assert_eq!(shown.map_err(|error| error.kind()), expected, "{case}");
+                let ticket = depot.ticket(&who, acme, release).await.map(|_| ());
+                assert_eq!(ticket.map_err(|error| error.kind()), expected, "{case}");
+                // A list cannot tell of what is kept from a country that is known.
+                let unsure = country.is_some() && !new.publication.blocked_countries.is_empty();
+                assert!(unsure || stage.offered(&who).await.is_empty() != is_for, "{case}");
+            }
+        }
+    }
+}
+
+pub(super) async fn a_ticket_lasts_no_longer_than_its_publication(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let ada = stage.hire("ada", "org.member").await;
+    let app = stage.app("Notes", LifecycleName::Direct).await;
+    let release = Build::release(stage.build_of(&app, "main").await.id);
+    let mut new = stage.publication("beta", Selection::Last);
+    let made = stage.publish(&app, new.clone()).await;
+    let open = async |token: &str, start| {
+        let range = appdepot::blobs::ByteRange { start, end: None };
+        depot.open_ticket(token, range).await.map(|_| ())
+    };
+    let change = async |new: &NewPublication| {
+        depot.replace_publication(&system(), acme, made.id, new.clone()).await.unwrap();
+    };
+    let (begun, unused) =
+        (depot.ticket(&ada, acme, release).await.unwrap(), depot.ticket(&ada, acme, release).await.unwrap());
+    open(&begun.token, 0).await.unwrap();
+    new.visibility = Visibility::Inactive;
+    change(&new).await;
+    assert_eq!(kind(open(&unused.token, 0).await), ErrorKind::Unauthenticated);
+    new.visibility = Visibility::Unlisted;
+    new.publication.expires_at = Some(Timestamp::from_millis(stage.clock.load(SeqCst) + 1_000));
+    change(&new).await;
+    open(&unused.token, 0).await.unwrap();
+    let unused = depot.ticket(&ada, acme, release).await.unwrap();
+    stage.clock.fetch_add(1_000, SeqCst);
+    assert_eq!(kind(open(&unused.token, 0).await), ErrorKind::Unauthenticated, "it is over");
+    open(&begun.token, 10).await.unwrap();
+    new.publication.expires_at = None;
+    change(&new).await;
+    depot.remove_listing(&system(), acme, made.id).await.unwrap();
+    assert_eq!(kind(open(&unused.token, 0).await), ErrorKind::Unauthenticated, "it is gone");
+}
+
 pub(super) async fn a_store_lets_in_whom_one_of_its_policies_admits(ground: Ground) {
     const PASSWORD: &str = "correct horse battery";
     let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());

@@ -137,13 +137,15 @@ pub struct Actor {
     pub policy: Option<Id<AuthPolicy>>,
     /// The publication whose password they gave.
     pub unlocked: Option<Id<Listing>>,
+    /// The publication to whose terms they agreed.
+    pub agreed: Option<Id<Listing>>,
     /// How to call them.
     pub person: Person,
     /// Where the request came from, for the audit trail.
     pub origin: Origin,
 }
 
-/// The address and device of a request.
+/// The address, device and country of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Origin {
@@ -153,6 +155,9 @@ pub struct Origin {
     /// What the client says it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The country it comes from, two capital letters (ISO 3166-1), where the embedder knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
 }
 
 /// A name to show.
@@ -311,6 +316,7 @@ impl Actor {
             groups: BTreeSet::new(),
             policy: None,
             unlocked: None,
+            agreed: None,
             person,
             origin: Origin::default(),
         }

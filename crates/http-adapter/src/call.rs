@@ -49,8 +49,22 @@ impl Backend {
     }
 }
 
-/// Where a request comes from: the peer's address, when the server passes it on as axum's [`ConnectInfo`], and
-/// what the client calls itself. Headers that proxies add are for the embedding server to judge.
+/// The country a request comes from. A server that knows it passes it on as an extension of the request; without, what
+/// is published for some countries only is for nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Country(String);
+
+impl Country {
+    /// The country of this code of two letters (ISO 3166-1), in any letter case; `None` for any other text.
+    pub fn parse(code: &str) -> Option<Self> {
+        let good = code.len() == 2 && code.bytes().all(|c| c.is_ascii_alphabetic());
+        good.then(|| Self(code.to_ascii_uppercase()))
+    }
+}
+
+/// Where a request comes from: the peer's address, when the server passes it on as axum's [`ConnectInfo`], the
+/// [`Country`] likewise, and what the client calls itself. Headers that proxies add are for the embedding server to
+/// judge.
 pub(crate) fn origin(parts: &Parts) -> Origin {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let device = parts.headers.get(USER_AGENT).map(|value| {
@@ -63,6 +77,7 @@ pub(crate) fn origin(parts: &Parts) -> Origin {
     Origin {
         address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()),
         device: device.filter(|device| !device.is_empty()),
+        country: parts.extensions.get::<Country>().map(|Country(code)| code.clone()),
     }
 }
 
@@ -126,9 +141,14 @@ mod tests {
         let mut request = http::Request::new(());
         request.headers_mut().insert(USER_AGENT, "x".repeat(300).parse().unwrap());
         request.headers_mut().insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
+        request.headers_mut().insert("cf-ipcountry", "FR".parse().unwrap());
+        assert_eq!(origin(&request.clone().into_parts().0).country, None);
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9))));
+        request.extensions_mut().insert(Country::parse("de").unwrap());
         let origin = origin(&request.into_parts().0);
         assert_eq!(origin.address.as_deref(), Some("127.0.0.1"));
+        assert_eq!(origin.country.as_deref(), Some("DE"));
+        assert!(["", "d", "deu", "d\u{e9}", "1a"].into_iter().all(|code| Country::parse(code).is_none()));
         assert_eq!(origin.device.unwrap().len(), DEVICE_LIMIT);
     }
 }

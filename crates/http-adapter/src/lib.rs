@@ -12,5 +12,6 @@ mod storefront;
 mod testing;
 mod wire;
 
+pub use call::Country;
 pub use dialects::{applivery, emporix, redhat, wso2};
 pub use service::{Service, ServiceBuilder};

@@ -43,6 +43,7 @@ use crate::storefront;
 ///
 /// - A request's peer address goes into the audit trail when the server passes it on as axum's `ConnectInfo`
 ///   extension.
+/// - The [`Country`](crate::Country) of a request is the extension of that type, if the server knows one.
 /// - A panic while a request is handled is answered with 500.
 /// - Large uploads and downloads stream; the server in front decides about timeouts.
 ///

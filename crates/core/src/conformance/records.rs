@@ -356,7 +356,11 @@ async fn events_keep_what_was_said(store: Store) -> Outcome {
     let mut said = event(tenant, "release.publish", Id::generate());
     said.from = Some("approved".to_owned());
     said.to = Some("published".to_owned());
-    said.origin = Origin { address: Some("192.0.2.1".to_owned()), device: Some("phone \"x\"".to_owned()) };
+    said.origin = Origin {
+        address: Some("192.0.2.1".to_owned()),
+        device: Some("phone \"x\"".to_owned()),
+        ..Origin::default()
+    };
     said.detail.insert("comment".to_owned(), json!("fine, 'really'"));
     store.commit(Batch { events: vec![said.clone()], ..Batch::new() }).await?;
     let got = store.events(&EventFilter::of(tenant)).await?;

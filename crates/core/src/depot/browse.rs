@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::State;
 use crate::query::{Field, Op, Query, Sort};
 
+use super::deliver::admits;
 use super::{Depot, on_app};
 
 /// The most versions that the page of an app tells of.
@@ -72,7 +73,7 @@ impl Depot {
         let this =
             Query::of::<Listing>(store.organization).filter(Field::Id, Op::Eq(listing.id.into())).limit(1);
         let this = self.for_visitor(actor, self.unexpired(this)?).await?;
-        if self.list::<Listing>(&this).await?.items.is_empty() {
+        if self.list::<Listing>(&this).await?.items.is_empty() || !admits(actor, &listing) {
             return Err(Error::not_found(Listing::NAME));
         }
         Ok((listing, app))

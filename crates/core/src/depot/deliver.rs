@@ -43,6 +43,30 @@ impl std::fmt::Debug for IssuedTicket {
     }
 }
 
+/// Why somebody may have a release.
+pub(super) enum Leave {
+    /// They may see it by right.
+    Right,
+    /// It is published for them itself.
+    Audience,
+    /// A listing hands it out to them.
+    Listing(Box<Stored<Listing>>),
+}
+
+impl Leave {
+    /// The listing that gives it, once its terms are agreed to.
+    ///
+    /// # Errors
+    /// `Invalid` before that.
+    fn listing(&self, actor: &Actor) -> Result<Option<Id<Listing>>> {
+        match self {
+            Self::Right | Self::Audience => Ok(None),
+            Self::Listing(listing) if agreed(actor, listing) => Ok(Some(listing.id)),
+            Self::Listing(_) => Err(Error::invalid("terms", "have to be agreed to")),
+        }
+    }
+}
+
 /// What a ticket lets its holder fetch.
 #[derive(Debug, Clone)]
 pub struct Ticketed {
@@ -99,7 +123,8 @@ impl Depot {
     /// it now, an open publication whoever they are. The latter is an installation, and told of as `release.install`.
     ///
     /// # Errors
-    /// `NotFound` when neither holds; `Conflict(Unprocessed)` for a build that is no release.
+    /// `NotFound` when neither holds; `Invalid(terms)` for a publication whose terms the actor has yet to agree to;
+    /// `Conflict(Unprocessed)` for a build that is no release.
     pub async fn ticket(
         &self,
         actor: &Actor,
@@ -114,15 +139,13 @@ impl Depot {
             }
             other => other?,
         };
-        let install = match self.sees(actor, &release, &app).await {
+        let leave = match self.sees(actor, &release, &app).await {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
-                if !self.is_open(actor, &release).await? {
-                    return Err(error);
-                }
-                true
+                Leave::Listing(Box::new(self.opening(actor, &release).await?.ok_or(error)?))
             }
             seen => seen?,
         };
+        let (listing, install) = (leave.listing(actor)?, !matches!(leave, Leave::Right));
         self.check_policies(actor, &release).await?;
         let asset = release.asset.ok_or_else(no_package)?;
         let mut secret = [0u8; 24];
@@ -133,6 +156,7 @@ impl Depot {
             release: release.id,
             asset,
             install,
+            listing,
             subject: actor.subject.clone(),
             origin: actor.origin.clone(),
             started_at: None,
@@ -174,7 +198,7 @@ impl Depot {
     ///
     /// # Errors
     /// `Unauthenticated` for an unknown, revoked or expired token, and for a release that may no longer be
-    /// installed.
+    /// installed or whose publication is over; what was begun before that may be finished.
     pub async fn ticketed(&self, token: &str) -> Result<Ticketed> {
         let bad = || Error::unauthenticated(CredentialFault::Bad);
         let (organization, secret) = token.split_once('-').filter(|_| token.len() < 256).ok_or_else(bad)?;
@@ -187,6 +211,12 @@ impl Depot {
         let release: Stored<Release> = self.find(organization, ticket.release).await?.ok_or_else(bad)?;
         if ticket.install && !matches!(release.state, State::Published | State::Deprecated) {
             return Err(bad());
+        }
+        if let Some(listing) = ticket.listing.filter(|_| ticket.started_at.is_none()) {
+            let listing: Stored<Listing> = self.find(organization, listing).await?.ok_or_else(bad)?;
+            if listing.visibility == Visibility::Inactive || self.is_over(&listing) {
+                return Err(bad());
+            }
         }
         let app = self.load(organization, release.app).await?;
         let asset = self.load(organization, ticket.asset).await?;
@@ -238,46 +268,55 @@ impl Depot {
         Err(Error::stale(None))
     }
 
-    /// Whether the actor sees a release by right (`false`), or because it is offered to them now (`true`).
+    /// Why the actor sees a release: by right, or because it is offered to them now.
     pub(super) async fn sees(
         &self,
         actor: &Actor,
         release: &Stored<Release>,
         app: &Stored<App>,
-    ) -> Result<bool> {
+    ) -> Result<Leave> {
         match self.authorize(actor, permission::RELEASE_GET, on_app(app)).await {
-            Ok(()) => Ok(false),
+            Ok(()) => Ok(Leave::Right),
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 self.authorize(actor, permission::STORE_INSTALL, on_app(app)).await?;
-                self.offered(actor, release).await?;
-                Ok(true)
+                self.offered(actor, release).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether this release is for the actor now: itself, or by a listing of its app for them.
-    async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<()> {
+    /// Why this release is for the actor now: itself, or by a listing of its app for them.
+    async fn offered(&self, actor: &Actor, release: &Stored<Release>) -> Result<Leave> {
         let missing = || Error::not_found("release");
         if release.state != State::Published {
             return Err(missing());
         }
         let itself = Query::of::<Release>(release.organization).filter(Field::Id, Op::Eq(release.id.into()));
         if !self.list::<Release>(&self.for_audience(actor, itself).await?).await?.items.is_empty() {
-            return Ok(());
+            return Ok(Leave::Audience);
         }
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()));
         let listings = self.for_visitor(actor, self.unexpired(listings)?).await?;
-        let listings = self.list_all::<Listing>(listings).await?;
-        if listings.iter().any(|listing| hands_out(listing, release.id)) { Ok(()) } else { Err(missing()) }
+        let listings = self.list_all::<Listing>(listings).await?.into_iter();
+        let listing = listings
+            .filter(|listing| admits(actor, listing) && hands_out(listing, release.id))
+            .min_by_key(|listing| !agreed(actor, listing));
+        listing.map(|listing| Leave::Listing(Box::new(listing))).ok_or_else(missing)
+    }
+
+    /// Whether a listing is a publication whose time is over.
+    pub(super) fn is_over(&self, listing: &Listing) -> bool {
+        let end = listing.publication.as_ref().and_then(|publication| publication.expires_at);
+        end.is_some_and(|end| end <= self.now())
     }
 
     /// What is known of a release's package, for those who may have it: who sees the release, or finds its app in a
     /// store while it is published.
     ///
     /// # Errors
-    /// `NotFound` for everyone else; `Unsupported` when there is no package here.
+    /// `NotFound` for everyone else; `Invalid(terms)` before the terms are agreed to; `Unsupported` when there is no
+    /// package here.
     pub async fn package(
         &self,
         actor: &Actor,
@@ -285,7 +324,7 @@ impl Depot {
         release: Id<Release>,
     ) -> Result<Stored<Asset>> {
         let (release, app) = self.release_and_app(organization, release).await?;
-        self.sees(actor, &release, &app).await?;
+        self.sees(actor, &release, &app).await?.listing(actor)?;
         self.check_policies(actor, &release).await?;
         self.load(organization, release.asset.ok_or_else(no_package)?).await
     }
@@ -348,6 +387,16 @@ impl Depot {
 /// Whether those for whom a listing is may have this release of its app.
 pub(super) fn hands_out(listing: &Listing, release: Id<Release>) -> bool {
     listing.visibility != Visibility::Inactive && (listing.has_history() || listing.offers(release))
+}
+
+/// Whether a listing is for requests from the actor's country.
+pub(super) fn admits(actor: &Actor, listing: &Listing) -> bool {
+    listing.publication.as_ref().is_none_or(|it| it.admits(actor.origin.country.as_deref()))
+}
+
+/// Whether the actor agreed to a listing's terms, if it has any.
+pub(super) fn agreed(actor: &Actor, listing: &Stored<Listing>) -> bool {
+    listing.terms().is_none() || actor.agreed == Some(listing.id)
 }
 
 fn no_package() -> Error {

@@ -13,7 +13,7 @@ use crate::secret::{Digest, PASS_PREFIX, Parts, Text};
 
 use super::Depot;
 use super::attempts::network;
-use super::deliver::hands_out;
+use super::deliver::{agreed, hands_out};
 
 /// A pass and, this once, its text.
 #[derive(Clone, PartialEq)]
@@ -113,11 +113,10 @@ impl Depot {
     pub(super) fn check_open(&self, actor: &Actor, listing: &Stored<Listing>) -> Result<()> {
         let missing = || Error::not_found(Listing::NAME);
         let publication = listing.publication.as_ref().ok_or_else(missing)?;
-        // Nobody tells from which country somebody comes, and what is for some countries is not for everyone.
-        if !(publication.allowed_countries.is_empty() && publication.blocked_countries.is_empty()) {
+        if !publication.admits(actor.origin.country.as_deref()) {
             return Err(missing());
         }
-        if publication.expires_at.is_some_and(|end| end <= self.now()) {
+        if self.is_over(listing) {
             return Err(Error::unauthenticated(CredentialFault::Expired));
         }
         match publication.security {
@@ -128,8 +127,15 @@ impl Depot {
         }
     }
 
-    /// Whether a publication hands this release out to the actor whoever they are.
-    pub(super) async fn is_open(&self, actor: &Actor, release: &Stored<Release>) -> Result<bool> {
+    /// The publication that hands this release out to the actor whoever they are.
+    pub(super) async fn opening(
+        &self,
+        actor: &Actor,
+        release: &Stored<Release>,
+    ) -> Result<Option<Stored<Listing>>> {
+        if release.state != State::Published {
+            return Ok(None);
+        }
         let open = [Security::Public, Security::Password].map(|security| security.as_str().into());
         let listings = Query::of::<Listing>(release.organization)
             .filter(Field::parse("app")?, Op::Eq(release.app.into()))
@@ -137,6 +143,7 @@ impl Depot {
         let opens = |listing: &Stored<Listing>| {
             hands_out(listing, release.id) && self.check_open(actor, listing).is_ok()
         };
-        Ok(release.state == State::Published && self.list_all(listings).await?.iter().any(opens))
+        let listings = self.list_all(listings).await?.into_iter().filter(opens);
+        Ok(listings.min_by_key(|listing| !agreed(actor, listing)))
     }
 }

@@ -277,18 +277,30 @@ impl Depot {
         ]))
     }
 
-    /// Narrows a query for listings to those that are for the actor, signed in as they are. What asks for a password
-    /// is not among them: see [`Depot::unlock`].
+    /// Narrows a query for listings to those that are for the actor, signed in as they are and from where they are,
+    /// as far as a query tells: from which countries a publication is kept, it cannot. What asks for a password is not
+    /// among them: see [`Depot::unlock`].
     pub(super) async fn for_visitor(&self, actor: &Actor, query: Query) -> Result<Query> {
         let policies = Field::parse("policies")?;
         let own = actor.policy.map(|policy| Condition::new(policies.clone(), Op::Eq(policy.into())));
         let any = Condition::new(policies, Op::Missing);
         let security = Field::parse("publication.security")?;
         let shown = [Security::Public, Security::Logged].map(|security| security.as_str().into());
-        Ok(self.for_audience(actor, query).await?.any_of(std::iter::once(any).chain(own)).any_of([
-            Condition::new(security.clone(), Op::Missing),
-            Condition::new(security, Op::In(shown.into())),
-        ]))
+        let allowed = Field::parse("publication.allowedCountries")?;
+        let anywhere = Condition::new(allowed.clone(), Op::Missing);
+        let here = actor.origin.country.as_deref().map(|code| Condition::new(allowed, Op::Eq(code.into())));
+        let query = self.for_audience(actor, query).await?;
+        let query = query
+            .any_of(std::iter::once(any).chain(own))
+            .any_of(std::iter::once(anywhere).chain(here))
+            .any_of([
+                Condition::new(security.clone(), Op::Missing),
+                Condition::new(security, Op::In(shown.into())),
+            ]);
+        Ok(match actor.origin.country {
+            Some(_) => query,
+            None => query.filter(Field::parse("publication.blockedCountries")?, Op::Missing),
+        })
     }
 
     pub(super) async fn groups_of(

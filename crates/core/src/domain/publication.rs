@@ -19,7 +19,7 @@ pub struct Publication {
     /// What has to be agreed to first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms: Option<String>,
-    /// Only in these countries, two letters each; everywhere when there are none.
+    /// Only in these countries, two capital letters each; everywhere when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_countries: Vec<String>,
     /// Not in these countries.
@@ -34,6 +34,21 @@ pub struct Publication {
     /// Settings that a dialect keeps here, under its own names.
     #[serde(skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
+}
+
+impl Publication {
+    /// Whether it is for requests from this country. One that names countries is for none whose country is unknown.
+    pub fn admits(&self, country: Option<&str>) -> bool {
+        let named = |list: &[String]| list.iter().any(|code| Some(code.as_str()) == country);
+        let restricted = !(self.allowed_countries.is_empty() && self.blocked_countries.is_empty());
+        match country {
+            None => !restricted,
+            Some(_) => {
+                (self.allowed_countries.is_empty() || named(&self.allowed_countries))
+                    && !named(&self.blocked_countries)
+            }
+        }
+    }
 }
 
 /// Which published releases are offered; of each platform the one that was published last.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, Entity, Id, Kind, Release, Timestamp};
+use super::{Asset, Entity, Id, Kind, Listing, Release, Timestamp};
 use crate::authorize::{Origin, Subject};
 use crate::records::Claim;
 
@@ -16,6 +16,9 @@ pub struct Ticket {
     pub asset: Id<Asset>,
     /// Made for an installation from a store: good only while the release is published or deprecated.
     pub install: bool,
+    /// By which listing they were let in; good only while that one lets anybody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Id<Listing>>,
     /// For whom it was made.
     pub subject: Subject,
     /// From where it was asked for.

@@ -1,5 +1,6 @@
 //! The pages of a store, and what they are made of.
 
+use appdepot_core::authorize::Actor;
 use appdepot_core::depot::Showing;
 use appdepot_core::domain::{Id, Listing, Organization, Store, Stored};
 use appdepot_core::inspect::Platform;
@@ -193,12 +194,11 @@ async fn install(
     let made = async {
         let given = Given::form(&visit.headers, body).await?;
         let asked = given.text("release").unwrap_or_default();
-        if showing.listing.terms().is_some() && given.text(app::AGREE) != Some("yes") {
-            return Err(Error::invalid(app::AGREE, "the terms have to be agreed to"));
-        }
         let version = showing.versions.iter().find(|version| version.release.id.to_string() == asked);
         let release = &version.ok_or_else(|| Error::not_found("release"))?.release;
-        let issued = visit.backend.depot.ticket(&visit.actor, store.organization, release.id).await?;
+        let agreed = (given.text(app::AGREE) == Some("yes")).then_some(showing.listing.id);
+        let actor = Actor { agreed, ..visit.actor.clone() };
+        let issued = visit.backend.depot.ticket(&actor, store.organization, release.id).await?;
         let opened = install::path(visit.base(), &issued.token, release.platform);
         Ok(Redirect::to(&opened).into_response())
     };

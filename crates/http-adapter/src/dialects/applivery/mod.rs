@@ -67,7 +67,8 @@
 //!   to looking and fetching. `/v1/integrations` answers no other credential.
 //! - **Publications**: `{store}` is an id, a slug, or `1` for the main store, which is opened when it is missing. Slugs
 //!   are read in lower case. `groups` are names or ids. `password` is never answered; a change without one leaves the
-//!   one that was set. `filter-type` and `filterType` are the same.
+//!   one that was set. `filter-type` and `filterType` are the same. Countries are held to where the embedding server
+//!   tells a request's country; a request without one is from none of them.
 //! - **Paging**: `page` from 1, `limit` 20 unless given and at most 1000. `name` finds texts that contain it, in
 //!   any letter case.
 //! - **`expandTo=ancestors`** lists, beside the organization's own, the assets that the organizations above it expose
