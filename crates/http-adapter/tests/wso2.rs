@@ -38,6 +38,10 @@ const CASES: &[&str] = &[
     "lifecycle",
     "policies",
     "store",
+    "store_documents",
+    "store_links",
+    "store_refused",
+    "store_subscriptions",
     "unconditional",
     "unknown",
     "versions",
@@ -93,6 +97,22 @@ async fn of_sixteen_clients_who_send_one_action_one_succeeds() {
         let refused = statuses.iter().filter(|status| *status.as_ref().unwrap() == StatusCode::BAD_REQUEST);
         assert_eq!(refused.count(), 15, "{action}: {statuses:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_policies_that_are_made_at_once_have_sixteen_numbers() {
+    let plant = Plant::new().await;
+    let makers = (0..16).map(|n| {
+        let service = plant.service();
+        let body = json!({"policyPartialName": format!("p{n}"), "policyPartial": "<Condition/>"});
+        let path = format!("{PUBLISHER}/administration/xacmlpolicies");
+        tokio::spawn(async move { send(&service, "ada", "POST", &path, &[], Some(&body)).await })
+    });
+    let made = futures::future::join_all(makers).await.into_iter().map(|made| made.unwrap());
+    let mut numbers: Vec<u64> =
+        made.map(|made| made.json()["policyPartialId"].as_u64().expect("made")).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=16).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -193,7 +213,7 @@ async fn send(
 /// A depot with the organizations `acme` and `rival`, and an inspector that reads `toy apk …` and `toy ipa …`.
 ///
 /// Bearer tokens: `ada` may everything in `acme`, `rita` everything in `rival`; `sam` may use the store of `acme`,
-/// `vera` may look there; `stan` has no standing in `acme`, and `nobody` has no organization; `expired`, `unavailable` and `broken` fail in the way they
+/// `vera` may look there, `nina` may nothing; `stan` has no standing in `acme`, and `nobody` has no organization; `expired`, `unavailable` and `broken` fail in the way they
 /// say.
 struct Plant {
     depot: Depot,
@@ -276,7 +296,7 @@ struct Tokens {
 impl Authenticator for Tokens {
     async fn authenticate(&self, token: &str) -> Result<Actor> {
         let home = match token {
-            "ada" | "sam" | "stan" | "vera" => Some(self.acme),
+            "ada" | "nina" | "sam" | "stan" | "vera" => Some(self.acme),
             "rita" => Some(self.rival),
             "nobody" => None,
             "expired" => return Err(Error::unauthenticated(CredentialFault::Expired)),

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::Depot;
+use super::{Depot, retry};
 
 /// What is said of a business owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,15 +40,20 @@ impl Depot {
         self.authorize(actor, permission::OWNER_CREATE, Target::organization(organization)).await?;
         new.check()?;
         for attempt in 1.. {
+            let mut batch = Batch::new();
             let mut owner = BusinessOwner::default();
             new.apply(&mut owner);
-            owner.number = self.next_number::<BusinessOwner>(organization).await?;
-            match self.insert(actor, "owner.create", Stored::new(organization, owner, self.now())).await {
-                Err(error) if error.is_taken("number") && attempt < 16 => {}
-                other => return other,
+            owner.number = self.take_number::<BusinessOwner>(&mut batch, organization).await?;
+            let stored = Stored::new(organization, owner, self.now());
+            batch.insert(&stored)?;
+            batch.events.push(self.event(actor, "owner.create", &stored));
+            match self.commit(batch).await {
+                Ok(()) => return Ok(stored),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(Error::taken("number"))
+        Err(Error::stale(None))
     }
 
     /// A business owner, by id in either spelling or by number.

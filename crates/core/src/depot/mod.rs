@@ -54,7 +54,7 @@ use crate::domain::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{Inspector, NoInspector};
 use crate::memory::{MemoryBlobs, MemoryRecords};
-use crate::query::{Field, Op, Page, Query, Sort, Value};
+use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
 use crate::storage_factory::StorageFactory;
 use crate::vault::SealingKey;
@@ -359,12 +359,16 @@ impl Depot {
         self.0.records.get(&key).await?.map(Stored::from_record).transpose()
     }
 
-    /// The number after the greatest that a record of this kind has. Whoever uses it claims it.
-    async fn next_number<T: Entity>(&self, organization: Id<Organization>) -> Result<u64> {
-        let last = Query::of::<T>(organization).sort(Sort::descending(Field::parse("number")?)).limit(1);
-        let page = self.0.records.list(&last).await?;
-        let number = page.items.first().and_then(|record| record.body.get("number")).and_then(Json::as_u64);
-        Ok(number.unwrap_or(0).saturating_add(1))
+    /// Takes the next number for a record of this kind that `batch` inserts. No number is given out again, whatever
+    /// becomes of the record.
+    async fn take_number<T: Entity>(&self, batch: &mut Batch, organization: Id<Organization>) -> Result<u64> {
+        let stored: Stored<Organization> = self.load(Id::NIL, organization).await?;
+        let mut value = stored.value.clone();
+        let number = value.numbers.entry(T::KIND.as_str().to_owned()).or_default();
+        *number += 1;
+        let taken = *number;
+        batch.update(&stored.changed(value, self.now()))?;
+        Ok(taken)
     }
 
     /// A record by its id in either spelling, else by the name that is unique in `space`.

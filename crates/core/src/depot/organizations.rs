@@ -1,5 +1,7 @@
 //! Organizations, and which is a part of which.
 
+use std::collections::BTreeMap;
+
 use crate::authorize::{Actor, SubjectKind, Target, permission};
 use crate::domain::{Grant, Id, Organization, Role, Stored, check_slug, check_text};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,7 +102,8 @@ impl Depot {
     ) -> Result<Stored<Organization>> {
         check_slug(slug)?;
         check_text("name", name, 128)?;
-        let organization = Organization { slug: slug.to_owned(), name: name.to_owned(), parent };
+        let organization =
+            Organization { slug: slug.to_owned(), name: name.to_owned(), parent, numbers: BTreeMap::new() };
         Ok(Stored::new(Id::NIL, organization, self.now()))
     }
 }

@@ -51,20 +51,25 @@ impl Depot {
         check_optional_text("description", &new.description, 1_000)?;
         self.check_condition(&new.condition)?;
         for attempt in 1.. {
+            let mut batch = Batch::new();
             let policy = Policy {
-                number: self.next_number::<Policy>(organization).await?,
+                number: self.take_number::<Policy>(&mut batch, organization).await?,
                 name: new.name.clone(),
                 condition: new.condition.clone(),
                 shared: new.shared,
                 description: new.description.clone(),
                 author: actor.subject.clone(),
             };
-            match self.insert(actor, "policy.create", Stored::new(organization, policy, self.now())).await {
-                Err(error) if error.is_taken("number") && attempt < 16 => {}
-                other => return other,
+            let stored = Stored::new(organization, policy, self.now());
+            batch.insert(&stored)?;
+            batch.events.push(self.event(actor, "policy.create", &stored));
+            match self.commit(batch).await {
+                Ok(()) => return Ok(stored),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(Error::taken("number"))
+        Err(Error::stale(None))
     }
 
     /// Whether a condition is understood.

@@ -7,7 +7,7 @@ use crate::records::Claim;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BusinessOwner {
-    /// A number for those who cannot use the id; unique in the organization.
+    /// A number for those who cannot use the id; unique in the organization, and never given out again.
     pub number: u64,
     /// What people call it; unique together with the address.
     pub name: String,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Entity, Id, Kind};
@@ -14,6 +16,9 @@ pub struct Organization {
     /// The organization it is a part of. Given when it is made and never changed, so there are no circles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Id<Organization>>,
+    /// The number given out last, by the name of the kind of record that has numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, u64>,
 }
 
 impl Entity for Organization {

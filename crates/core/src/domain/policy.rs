@@ -8,7 +8,7 @@ use crate::records::Claim;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// A number for those who cannot use the id; unique in the organization.
+    /// A number for those who cannot use the id; unique in the organization, and never given out again.
     pub number: u64,
     /// What people call it; never changes.
     pub name: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use appdepot_core::depot::{NewBusinessOwner, NewPolicy, PolicyChange};
-use appdepot_core::domain::{AppKind, BusinessOwner, Group, OwnerProperty, Policy, Stored};
+use appdepot_core::domain::{AppKind, BusinessOwner, Group, OwnerProperty, Policy, Release, Stored};
 use appdepot_core::query::{Field, Op, Query, Sort};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::http::StatusCode;
@@ -14,6 +14,7 @@ use super::compose::slashed;
 use super::fault::Fault;
 use super::request::{Answer, Call, Links, done};
 use super::types::required;
+use super::words;
 
 /// The throttling tiers as shipped: name, requests per minute, description.
 pub(super) const TIERS: [(&str, u32, &str); 4] = [
@@ -103,11 +104,9 @@ pub(super) async fn policies(call: Call) -> Answer {
     let window = call.window()?;
     let query = Query::of::<Policy>(call.organization)
         .filter(Field::parse("shared")?, Op::Eq(true.into()))
-        .sort(Sort::ascending(Field::parse("number")?))
-        .skip(window.offset)
-        .limit(window.limit + 1);
-    let mut page = call.backend.depot.policies(&call.actor, query).await?;
-    let links = call.links(window, &mut page, "/xacmlpolicies");
+        .sort(Sort::ascending(Field::parse("number")?));
+    let page = call.backend.depot.policies(&call.actor, window.of(query)).await?;
+    let links = call.links(&window, &page, "/xacmlpolicies");
     let summary = |policy: &Stored<Policy>| PolicySummary {
         policy_partial_id: policy.number,
         policy_partial_name: policy.name.clone(),
@@ -173,7 +172,8 @@ pub(super) async fn apps_of_policy(call: Call) -> Answer {
     }
     let policy = call.policy().await?;
     let query = call.releases(kind)?.filter(Field::parse("policies")?, Op::Eq(policy.id.into()));
-    call.listing(query, kind, false).await
+    call.listing(query, false, &format!("/xacmlpolicies/{}/apps/{}", policy.number, words::type_of(kind)))
+        .await
 }
 
 /// A business owner, as written and read.
@@ -244,12 +244,9 @@ impl OwnerBody {
 
 pub(super) async fn owners(call: Call) -> Answer {
     let window = call.window()?;
-    let query = Query::of::<BusinessOwner>(call.organization)
-        .sort(Sort::ascending(Field::parse("number")?))
-        .skip(window.offset)
-        .limit(window.limit + 1);
-    let mut page = call.backend.depot.business_owners(&call.actor, query).await?;
-    let links = call.links(window, &mut page, "/administration/businessowner");
+    let query = Query::of::<BusinessOwner>(call.organization).sort(Sort::ascending(Field::parse("number")?));
+    let page = call.backend.depot.business_owners(&call.actor, window.of(query)).await?;
+    let links = call.links(&window, &page, "/administration/businessowner");
     let business_owner_list = page.items.iter().map(|owner| OwnerBody::new(owner)).collect();
     call.answer(&OwnerList { links, business_owner_list }, None)
 }
@@ -376,8 +373,7 @@ pub(super) async fn stats(call: Call) -> Answer {
         _ => return Err(Fault::bad_request("No figures of this type are kept")),
     };
     let window = call.window()?;
-    let query = call.releases(kind)?.skip(window.offset).limit(window.limit);
-    let page = call.backend.depot.releases(&call.actor, query).await?;
+    let page = call.backend.depot.releases(&call.actor, window.of(call.releases(kind)?)).await?;
     let mut result = Vec::new();
     for release in page.items {
         let users = call.subscribers(&release).await?;
@@ -399,12 +395,17 @@ struct UserIdList {
 
 pub(super) async fn subscriptions(call: Call) -> Answer {
     let release = call.release().await?;
-    let user_ids = call.subscribers(&release).await?;
+    subscribers_of(&call, &release).await
+}
+
+/// Who has subscribed to an app.
+pub(super) async fn subscribers_of(call: &Call, release: &Stored<Release>) -> Answer {
+    let user_ids = call.subscribers(release).await?;
     call.answer(&UserIdList { user_ids }, None)
 }
 
 impl Call {
-    async fn subscribers(&self, release: &Stored<appdepot_core::domain::Release>) -> Result<Vec<String>> {
+    async fn subscribers(&self, release: &Stored<Release>) -> Result<Vec<String>> {
         let depot = &self.backend.depot;
         let found = depot.subscribers(&self.actor, self.organization, release.id).await?;
         // One person may have subscribed under several names of the same text; once is enough.

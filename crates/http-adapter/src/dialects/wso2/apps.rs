@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use appdepot_core::depot::ReleaseChange;
 use appdepot_core::domain::{AppKind, Release, Stored};
-use appdepot_core::query::{Field, Op, Query};
+use appdepot_core::query::{Field, Op, PAGE_LIMIT, Query};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ use super::fault::Fault;
 use super::request::{Answer, Call, Links, done};
 use super::types::{AppBody, AppSummary, AppView};
 use super::{PUBLISHER, words};
+
+/// How many pages of [`PAGE_LIMIT`] apps are looked through for tags, so that a list of them has a bounded price.
+const TAGGED_PAGES: usize = 10;
 
 /// A page of apps.
 #[derive(Serialize)]
@@ -43,25 +46,20 @@ struct TagCount {
 pub(super) async fn list(call: Call) -> Answer {
     let kind = call.kind()?;
     let query = call.filter(call.releases(kind)?, kind, false).await?;
-    call.listing(query, kind, false).await
+    call.listing(query, false, &format!("/apps/{}", words::type_of(kind))).await
 }
 
 impl Call {
-    /// One page of apps, as summaries or in full.
-    pub(super) async fn listing(&self, query: Query, kind: AppKind, published: bool) -> Answer {
+    /// One page of apps, as summaries or in full; `path` is where the list is.
+    pub(super) async fn listing(&self, query: Query, published: bool, path: &str) -> Answer {
         let full = match self.query("field-filter").map(str::to_ascii_lowercase).as_deref() {
             None | Some("basic") => false,
             Some("all") => true,
             Some(_) => return Err(Fault::bad_request("field-filter must be basic or all")),
         };
         let window = self.window()?;
-        let query = query.skip(window.offset).limit(window.limit + 1);
-        let depot = &self.backend.depot;
-        let mut page = match published {
-            true => depot.published(&self.actor, query).await?,
-            false => depot.releases(&self.actor, query).await?,
-        };
-        let links = self.links(window, &mut page, &format!("/apps/{}", words::type_of(kind)));
+        let page = self.found(window.of(query), published).await?;
+        let links = self.links(&window, &page, path);
         if full {
             let apps = if published { BTreeMap::new() } else { self.apps_of(&page.items).await? };
             let app_list = page.items.iter().map(|one| AppView::new(one, apps.get(&one.app))).collect();
@@ -196,27 +194,34 @@ async fn change_tags(call: Call, change: impl Fn(&mut Vec<String>, Vec<String>))
     call.changed(StatusCode::OK, &view, Some(next.updated_at), None)
 }
 
-/// Every tag of the apps that the caller sees, most used first.
 pub(super) async fn all_tags(call: Call) -> Answer {
-    let kind = call.kind()?;
-    let mut counts = BTreeMap::<String, u64>::new();
-    let mut next = Some(call.releases(kind)?.filter(Field::parse("details.tags")?, Op::Exists).limit(1_000));
-    while let Some(query) = next.take() {
-        let page = call.backend.depot.releases(&call.actor, query.clone()).await?;
-        for release in &page.items {
-            for tag in &release.details.tags {
-                *counts.entry(tag.clone()).or_default() += 1;
+    call.tags(false).await
+}
+
+impl Call {
+    /// The tags of the newest apps that the caller sees, most used first.
+    pub(super) async fn tags(&self, published: bool) -> Answer {
+        let mut counts = BTreeMap::<String, u64>::new();
+        let query = self.releases(self.kind()?)?.filter(Field::parse("details.tags")?, Op::Exists);
+        let mut next = Some(query.limit(PAGE_LIMIT));
+        for _ in 0..TAGGED_PAGES {
+            let Some(query) = next.take() else { break };
+            let page = self.found(query.clone(), published).await?;
+            for release in &page.items {
+                for tag in &release.details.tags {
+                    *counts.entry(tag.clone()).or_default() += 1;
+                }
             }
+            next = page.next.map(|cursor| query.after(cursor));
         }
-        next = page.next.map(|cursor| query.after(cursor));
+        if counts.is_empty() {
+            return Err(Fault::not_found("tags"));
+        }
+        let mut all: Vec<_> =
+            counts.into_iter().map(|(name, count)| TagCount { name, no_of_occurrences: count }).collect();
+        all.sort_by(|a, b| b.no_of_occurrences.cmp(&a.no_of_occurrences).then_with(|| a.name.cmp(&b.name)));
+        self.answer(&all, None)
     }
-    if counts.is_empty() {
-        return Err(Fault::not_found("tags"));
-    }
-    let mut all: Vec<_> =
-        counts.into_iter().map(|(name, count)| TagCount { name, no_of_occurrences: count }).collect();
-    all.sort_by(|a, b| b.no_of_occurrences.cmp(&a.no_of_occurrences).then_with(|| a.name.cmp(&b.name)));
-    call.answer(&all, None)
 }
 
 /// A part of an app that does not exist is the request's fault, not a missing app.

@@ -109,11 +109,17 @@ impl DocumentRequest {
 impl Call {
     async fn document(&self) -> Result<(Stored<Release>, Stored<Document>), Fault> {
         let release = self.release().await?;
+        let document = self.document_of(&release).await?;
+        Ok((release, document))
+    }
+
+    /// The document of this app that the path names.
+    pub(super) async fn document_of(&self, release: &Stored<Release>) -> Result<Stored<Document>, Fault> {
         let text = self.path("document");
         let missing = || Fault::not_found(&format!("document with Id '{text}'"));
         let id: Id<Document> = Id::parse(text).map_err(|_| missing())?;
         match self.backend.depot.document(&self.actor, self.organization, release.id, id).await {
-            Ok(document) => Ok((release, document)),
+            Ok(document) => Ok(document),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
             Err(error) => Err(error.into()),
         }
@@ -128,14 +134,16 @@ fn path_of(release: &Stored<Release>, document: &Stored<Document>) -> String {
 
 pub(super) async fn list(call: Call) -> Answer {
     let release = call.release().await?;
+    list_of(&call, &release).await
+}
+
+/// A page of an app's documents.
+pub(super) async fn list_of(call: &Call, release: &Stored<Release>) -> Answer {
     let window = call.window()?;
-    let query = Query::of::<Document>(call.organization)
-        .sort(Sort::ascending(Field::parse("name")?))
-        .skip(window.offset)
-        .limit(window.limit + 1);
-    let mut page = call.backend.depot.documents(&call.actor, release.id, query).await?;
+    let query = Query::of::<Document>(call.organization).sort(Sort::ascending(Field::parse("name")?));
+    let page = call.backend.depot.documents(&call.actor, release.id, window.of(query)).await?;
     let path = format!("/apps/{}/id/{}/docs", words::type_of(release.kind), release.id.to_uuid());
-    let links = call.links(window, &mut page, &path);
+    let links = call.links(&window, &page, &path);
     call.answer(&DocumentList { links, list: page.items.iter().map(DocumentView::new).collect() }, None)
 }
 
@@ -155,7 +163,12 @@ pub(super) async fn create(call: Call) -> Answer {
 
 pub(super) async fn get(call: Call) -> Answer {
     let (_, document) = call.document().await?;
-    call.answer(&DocumentView::new(&document), Some(document.updated_at))
+    show(&call, &document)
+}
+
+/// What is said of a document.
+pub(super) fn show(call: &Call, document: &Stored<Document>) -> Answer {
+    call.answer(&DocumentView::new(document), Some(document.updated_at))
 }
 
 pub(super) async fn update(call: Call) -> Answer {
@@ -177,9 +190,13 @@ pub(super) async fn remove(call: Call) -> Answer {
     done()
 }
 
-/// The text, the file, or where it is.
 pub(super) async fn content(RawCall(call): RawCall) -> Answer {
-    let (release, document) = call.document().await?;
+    let (_, document) = call.document().await?;
+    content_of(&call, &document).await
+}
+
+/// The text, the file, or where it is.
+pub(super) async fn content_of(call: &Call, document: &Stored<Document>) -> Answer {
     match &document.body {
         DocumentBody::Inline { text } => {
             let text = text.clone().ok_or_else(|| Fault::not_found("content"))?;
@@ -196,7 +213,8 @@ pub(super) async fn content(RawCall(call): RawCall) -> Answer {
         DocumentBody::File { asset: None, .. } => Err(Fault::not_found("content")),
         DocumentBody::File { asset: Some(_), .. } => {
             let (depot, organization) = (&call.backend.depot, call.organization);
-            let open = |range| depot.open_document(&call.actor, organization, release.id, document.id, range);
+            let open =
+                |range| depot.open_document(&call.actor, organization, document.release, document.id, range);
             files::sent(deliver(&call.parts.method, &call.parts.headers, None, open).await?)
         }
     }

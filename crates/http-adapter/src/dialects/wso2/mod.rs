@@ -16,7 +16,10 @@
 //! | store | |
 //! |---|---|
 //! | `GET /apps/{type}`, `…/id/{id}` | what is published and for the caller |
-//! | `POST …/subscription`, `…/unsubscription`, `GET …/subscription` | subscribing |
+//! | `POST …/subscription`, `…/unsubscription`, `GET …/subscription`, `…/subscription/users` | subscribing |
+//! | `POST /apps/download`, `/apps/uninstallation` | the same for a mobile app, of the person who asks |
+//! | `GET …/docs`, `…/docs/{documentId}`, `…/content` | documents |
+//! | `GET /apps/{type}/tags`, `/tags/{tag}/apps/{type}` | tags; the apps that have one |
 //! | `GET`, `PUT …/rate` | 1 to 5 stars |
 //! | `POST /apps/mobile/id/{id}/download` | subscribes, and answers a link that is good once |
 //! | `GET /apps/mobile/binaries/one-time/{token}`, `…/plist/{id}/{token}` | that link; no credential |
@@ -45,15 +48,21 @@
 //! - **Conditions** are those of RFC 9110 everywhere: 304, 412. Requests without any are 403 only when
 //!   [`Switches::require_conditions`] says so. Lists and what is not kept in one record have no `Last-Modified`.
 //! - **Static contents** are images and `application/*`, at most 10 MiB, and can all be read back.
+//! - **Pages**: the link to the next one says, as `after`, where this one ended. Who follows it finds every page at the
+//!   same price; an `offset` alone costs more the larger it is. Tags are counted over the 10,000 newest apps that have
+//!   any.
+//! - **Written content** of a document is answered by the document, and as `path` where the content is.
 //! - **`getplist`**: the tenant is the organization's slug or id. Its package address needs the bearer token; devices
 //!   install from the link of the store's `download`.
-//! - **One-time links** end with the depot's tickets. Their second use from the first byte is 403; what was begun may
+//! - **One-time links** end with the depot's tickets; one that is over is 404. Their second use from the first byte is 403; what was begun may
 //!   be continued.
 //! - **Policy partials**: only their author changes them. One that apps name is 412, with the apps. A subscription
 //!   or download needs every policy of the app to permit it: a partial that only denies lets nobody in, unless the
 //!   depot's conditions are told to evaluate as WSO2's gateway does.
 //! - **Subscriptions** stay when an app is retired, whatever state it comes from: they say who has it, and go with the
 //!   app. WSO2 drops them on the way from Deprecated, and keeps them on the way from Unpublished.
+//! - **Left out of the store**, as nothing here asks for them: favourites, devices and what is scheduled for them, and
+//!   events of visits.
 //! - **Stats** are those of subscriptions; nothing here passes requests on to web apps.
 
 mod administration;

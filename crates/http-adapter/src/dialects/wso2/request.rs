@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use appdepot_core::authorize::Actor;
 use appdepot_core::domain::{App, AppKind, Id, Organization, Release, Revision, Stored, Timestamp};
-use appdepot_core::query::{Field, Op, Page, Query, Value};
+use appdepot_core::query::{Field, Op, PAGE_LIMIT, Page, Query, Value};
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
@@ -26,8 +26,6 @@ use crate::wire::{accept, form, json};
 
 /// The most releases one id of the form `provider-name-version` is compared with.
 const HYPHENS: usize = 24;
-/// The most apps one page may hold: one more is asked for, to know whether there is a next page.
-const PAGE: u32 = 999;
 
 /// What this dialect works with.
 #[derive(Clone)]
@@ -85,10 +83,23 @@ impl FromRequest<Wso2> for Call {
 }
 
 /// Which part of a list is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Window {
-    pub(super) offset: u64,
-    pub(super) limit: u32,
+    offset: u64,
+    limit: u32,
+    /// Where the page before ended, when its link was followed: then no page costs more than another.
+    after: Option<String>,
+}
+
+impl Window {
+    /// This part of what `query` finds.
+    pub(super) fn of(&self, query: Query) -> Query {
+        let query = query.limit(self.limit);
+        match &self.after {
+            Some(cursor) => query.after(cursor),
+            None => query.skip(self.offset),
+        }
+    }
 }
 
 /// A list as every operation answers it.
@@ -192,12 +203,8 @@ impl Call {
             .releases(kind)?
             .filter(Field::parse("name")?, Op::In(names))
             .filter(Field::parse("version")?, Op::In(versions))
-            .limit(1_000);
-        let depot = &self.backend.depot;
-        let page = match published {
-            true => depot.published(&self.actor, query).await?,
-            false => depot.releases(&self.actor, query).await?,
-        };
+            .limit(PAGE_LIMIT);
+        let page = self.found(query, published).await?;
         let joined = |release: &&Stored<Release>| {
             format!("{}-{}-{}", release.provider, release.name, release.version) == text
         };
@@ -217,13 +224,22 @@ impl Call {
             .sort(appdepot_core::query::Sort::descending(Field::Id)))
     }
 
+    /// The apps that `query` finds: of those that are published, or of all that the caller may look at.
+    pub(super) async fn found(&self, query: Query, published: bool) -> Result<Page<Stored<Release>>> {
+        let depot = &self.backend.depot;
+        match published {
+            true => depot.published(&self.actor, query).await,
+            false => depot.releases(&self.actor, query).await,
+        }
+    }
+
     /// The apps of these releases.
     pub(super) async fn apps_of(
         &self,
         releases: &[Stored<Release>],
     ) -> Result<BTreeMap<Id<App>, Stored<App>>> {
         let ids: Vec<Value> = releases.iter().map(|release| release.app.into()).collect();
-        let query = Query::of::<App>(self.organization).filter(Field::Id, Op::In(ids)).limit(1_000);
+        let query = Query::of::<App>(self.organization).filter(Field::Id, Op::In(ids)).limit(PAGE_LIMIT);
         match self.backend.depot.apps(&self.actor, query).await {
             Ok(page) => Ok(page.items.into_iter().map(|app| (app.id, app)).collect()),
             // A token may be good for releases only.
@@ -249,28 +265,31 @@ impl Call {
         if limit == 0 {
             return Err(Error::invalid("limit", "must be at least 1"));
         }
-        let limit = u32::try_from(limit).unwrap_or(PAGE).min(PAGE);
-        Ok(Window { offset: number("offset", 0)?.min(i64::MAX.unsigned_abs()), limit })
+        let limit = u32::try_from(limit).unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT);
+        let offset = number("offset", 0)?.min(i64::MAX.unsigned_abs());
+        Ok(Window { offset, limit, after: self.query("after").map(str::to_owned) })
     }
 
-    /// Cuts the page, which was asked for with one more, and says where the next is.
-    pub(super) fn links<T>(&self, window: Window, page: &mut Page<T>, path: &str) -> Links {
-        let Window { offset, limit } = window;
-        let size = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = page.items.len() > size;
-        page.items.truncate(size);
-        let link = |offset: u64| {
+    /// Where the pages before and after this one are.
+    pub(super) fn links<T>(&self, window: &Window, page: &Page<T>, path: &str) -> Links {
+        let Window { offset, limit, .. } = *window;
+        let link = |offset: u64, after: Option<&str>| {
             let mut link = format!("{path}?limit={limit}&offset={offset}");
-            for name in ["query", "field-filter"] {
-                if let Some(value) = self.query(name) {
+            let kept = ["query", "field-filter"].map(|name| (name, self.query(name)));
+            for (name, value) in kept.into_iter().chain([("after", after)]) {
+                if let Some(value) = value {
                     link.push_str(&format!("&{name}={}", encode(value)));
                 }
             }
             link
         };
-        let next = if more { link(offset.saturating_add(limit.into())) } else { String::new() };
-        let previous = if offset > 0 { link(offset.saturating_sub(limit.into())) } else { String::new() };
-        Links { previous, next, count: page.items.len() }
+        let next = page.next.as_deref().map(|next| link(offset.saturating_add(limit.into()), Some(next)));
+        let previous = (offset > 0).then(|| link(offset.saturating_sub(limit.into()), None));
+        Links {
+            previous: previous.unwrap_or_default(),
+            next: next.unwrap_or_default(),
+            count: page.items.len(),
+        }
     }
 
     /// 200 with this representation, or what the request's conditions make of it.
@@ -354,7 +373,7 @@ fn respond(status: StatusCode, bytes: Vec<u8>, kind: &'static str, validators: &
 }
 
 /// The text as a value in a query string.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
