@@ -172,19 +172,37 @@ impl<'s> Reader<'s> {
         self.view_held(offset, len).ok_or_else(ends_early)
     }
 
+    /// As [`view`](Self::view) for small things that often stand near each other: reads some bytes on both sides.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub(crate) async fn view_near(&mut self, offset: u64, len: usize, end: u64) -> Result<&[u8], Problem> {
+        const NEAR: usize = 2 << 10;
+        if self.view_held(offset, len).is_none() {
+            let start = offset.saturating_sub(NEAR as u64);
+            let before = usize::try_from(offset - start).unwrap_or(0);
+            let ahead = self.limits.window_bytes.max(NEAR) + before;
+            let rest = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+            let data = self.fetch_ahead(start, before.saturating_add(len), ahead.min(rest)).await?;
+            self.keep(start, data);
+        }
+        self.view_held(offset, len).ok_or_else(ends_early)
+    }
+
     /// As [`view`](Self::view) for a structure that is gone through forwards and ends at `end`: reads ahead
-    /// [`Limits::window_bytes`], and twice as far each time that was hardly more than one step.
+    /// 4 KiB or [`Limits::window_bytes`], and twice as far each time that was hardly more than one step.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes).
     pub(crate) async fn walk(&mut self, offset: u64, len: usize, end: u64) -> Result<&[u8], Problem> {
-        /// The furthest a walk reads ahead.
-        const FURTHEST: usize = 32 << 10;
+        /// The least and the most that a walk reads ahead.
+        const LEAST: usize = 4 << 10;
+        const MOST: usize = 32 << 10;
         let rest = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
         if self.view_held(offset, len).is_none() {
-            let least = self.limits.window_bytes;
+            let least = self.limits.window_bytes.max(LEAST);
             self.step = match offset.checked_sub(self.walked) {
-                Some(gap) if gap <= self.step as u64 => (self.step * 2).min(FURTHEST.max(least)),
+                Some(gap) if gap <= self.step as u64 => (self.step * 2).min(MOST.max(least)),
                 _ => (self.step / 2).max(least),
             };
             self.walked = offset.saturating_add(self.step.min(rest) as u64);

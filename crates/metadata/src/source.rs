@@ -28,8 +28,9 @@ impl FileSource {
     ///
     /// # Errors
     /// When its length cannot be told.
-    pub fn new(file: File) -> io::Result<Self> {
-        let length = file.metadata()?.len();
+    pub fn new(mut file: File) -> io::Result<Self> {
+        // half of what asking for all metadata takes
+        let length = io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
         Ok(Self { file, length })
     }
 

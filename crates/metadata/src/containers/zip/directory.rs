@@ -15,6 +15,8 @@ use crate::reader::Reader;
 const DIGITAL_SIGNATURE: u32 = 0x0505_4b50;
 const FLAG_UTF8: u16 = 1 << 11;
 const EXTRA_UNICODE_PATH: u16 = 0x7075;
+/// Bytes of a record with its name, mostly.
+const RECORD: usize = 80;
 /// Bytes that most signing blocks of Android packages have at most.
 const SIGNING_BLOCK: u64 = 8 << 10;
 
@@ -104,6 +106,7 @@ impl Archive {
         let mut at = 0;
         let mut last_end = 0;
         let mut in_order = true;
+        let mut places = Vec::with_capacity((directory.len() / RECORD).min(reader.limits().entries));
         let room = self.start - self.base;
         while at < directory.len() {
             let Some((entry, next)) = Entry::parse(&directory, at) else { break };
@@ -114,7 +117,9 @@ impl Archive {
             if self.count.is_multiple_of(1_024) {
                 reader.check_time()?;
             }
-            match entry.least_end() {
+            let end = entry.least_end();
+            places.extend(end.map(|end| (entry.offset, end)));
+            match end {
                 Some(end) if end <= room => {
                     in_order &= entry.offset >= last_end;
                     if in_order && entry.offset > last_end && self.count > 1 {
@@ -140,7 +145,7 @@ impl Archive {
             self.find_duplicates_sorted();
         }
         if !in_order || self.misplaced {
-            self.overlap = self.find_overlap();
+            self.overlap = find_overlap(places);
         }
         Ok(())
     }
@@ -176,16 +181,6 @@ impl Archive {
         }
     }
 
-    fn find_overlap(&self) -> Option<u64> {
-        let mut ranges: Vec<(u64, u64)> =
-            self.entries().filter_map(|entry| Some((entry.offset, entry.least_end()?))).collect();
-        ranges.sort_unstable();
-        ranges.windows(2).find_map(|pair| match pair {
-            [(_, end), (start, _)] if start < end => Some(*start),
-            _ => None,
-        })
-    }
-
     fn find_duplicates_sorted(&mut self) {
         let mut names = Vec::with_capacity(self.count);
         let mut at = 0;
@@ -202,6 +197,15 @@ impl Archive {
             })
             .collect();
     }
+}
+
+/// Where an entry starts before another ends.
+fn find_overlap(mut places: Vec<(u64, u64)>) -> Option<u64> {
+    places.sort_unstable_by_key(|(start, _)| *start);
+    places.windows(2).find_map(|pair| match pair {
+        [(_, end), (start, _)] if start < end => Some(*start),
+        _ => None,
+    })
 }
 
 /// Notes a local entry between two listed ones, where the bytes are at hand.

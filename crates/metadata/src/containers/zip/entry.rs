@@ -55,6 +55,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The record at `at` of a central directory, and where the next one starts.
+    #[inline]
     pub(super) fn parse(directory: &'a [u8], at: usize) -> Option<(Self, usize)> {
         let h: &[u8; CENTRAL_LEN] = directory.get(at..)?.first_chunk()?;
         if u32::from_le_bytes([h[0], h[1], h[2], h[3]]) != CENTRAL {

@@ -9,28 +9,46 @@ const MOST: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folders {
     found: Vec<(usize, usize)>,
-    /// Where the folder of the entry before stands in `found`; most entries share it.
-    last: usize,
+    /// How the entry before starts as far as its folder goes; most entries share it.
+    last: Option<Start>,
     more: bool,
+}
+
+/// A short folder and its slash as the first bytes of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Start {
+    word: u64,
+    mask: u64,
+}
+
+impl Start {
+    /// `len` is the folder's, without the slash.
+    fn of(name: &[u8], len: usize) -> Option<Self> {
+        let bits = u32::try_from(len).ok()?.checked_add(1)?.checked_mul(8)?;
+        let mask = u64::MAX.checked_shr(64_u32.checked_sub(bits)?)?;
+        Some(Self { word: u64::from_le_bytes(*name.first_chunk()?) & mask, mask })
+    }
+
+    fn is_of(self, name: &[u8]) -> bool {
+        name.first_chunk().is_some_and(|first| u64::from_le_bytes(*first) & self.mask == self.word)
+    }
 }
 
 impl Folders {
     /// Adds the folder of the entry whose name stands at `at`.
     pub(super) fn add(&mut self, directory: &[u8], at: usize, name: &[u8]) {
-        let is_last = |(start, len): (usize, usize)| {
-            name.get(len) == Some(&b'/') && slice_at(directory, start, len) == name.get(..len)
-        };
-        if self.more || self.found.get(self.last).is_some_and(|place| is_last(*place)) {
+        if self.more || self.last.is_some_and(|last| last.is_of(name)) {
             return;
         }
         let Some(len) = name.iter().position(|byte| *byte == b'/') else { return };
-        if let Some(known) = self.found.iter().position(|place| is_last(*place)) {
-            self.last = known;
-        } else if self.found.len() < MOST {
-            self.last = self.found.len();
-            self.found.push((at, len));
-        } else {
-            self.more = true;
+        self.last = Start::of(name, len);
+        let folder = name.get(..len);
+        if self.found.iter().any(|(start, len)| slice_at(directory, *start, *len) == folder) {
+            return;
+        }
+        match self.found.len() < MOST {
+            true => self.found.push((at, len)),
+            false => self.more = true,
         }
     }
 

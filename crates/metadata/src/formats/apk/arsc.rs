@@ -344,12 +344,12 @@ impl Table {
         /// Both lengths in front of a string, and most strings with them.
         const GUESS: usize = 64;
         let Some(at) = self.pool.offset_at(index) else { return Ok(None) };
-        let offset = self.view(reader, self.pool_at + at as u64, 4).await?;
+        let offset = self.view_near(reader, self.pool_at + at as u64, 4).await?;
         let Some(at) = u32_at(offset, 0).and_then(|offset| self.pool.string_at(offset)) else {
             return Ok(None);
         };
         let rest = self.pool.len - at;
-        let start = self.view(reader, self.pool_at + at as u64, GUESS.min(rest)).await?;
+        let start = self.view_near(reader, self.pool_at + at as u64, GUESS.min(rest)).await?;
         let Some((text, len)) = self.pool.extent(start) else { return Ok(None) };
         if text.checked_add(len).is_none_or(|end| end > rest) {
             return Ok(None);
@@ -403,6 +403,22 @@ impl Table {
                 let rest = whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
                 let ahead = usize::try_from(rest).unwrap_or(usize::MAX).min(ahead);
                 reader.view(start + at, len, ahead).await
+            }
+        }
+    }
+
+    /// As [`view`](Self::view), for what other things asked for often stand near.
+    async fn view_near<'v>(
+        &'v self,
+        reader: &'v mut Reader<'_>,
+        at: u64,
+        len: usize,
+    ) -> Result<&'v [u8], Problem> {
+        match &self.place {
+            Place::Memory(data) => held(data, at, len),
+            Place::File(start, whole) => {
+                whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
+                reader.view_near(start + at, len, start + whole).await
             }
         }
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use appdepot_core::inspect::{self, Package, Problem};
 use async_trait::async_trait;
+use memchr::memmem;
 use serde_json::{Map, Value as Json};
 
 use crate::containers::Packing;
@@ -92,13 +93,7 @@ impl Format for Pdf {
 
 /// Where the header begins.
 fn header(head: &[u8]) -> Option<usize> {
-    const PIECE: usize = 64;
-    let head = head.get(..head.len().min(HEADER_WITHIN + HEADER.len()))?;
-    // every file is asked: pieces without the first byte are passed over
-    let starts = |at: &usize| head.get(*at..).is_some_and(|rest| rest.starts_with(HEADER));
-    let pieces = head.chunks(PIECE).enumerate();
-    let mut pieces = pieces.filter(|(_, piece)| HEADER.first().is_some_and(|first| piece.contains(first)));
-    pieces.find_map(|(index, piece)| (index * PIECE..index * PIECE + piece.len()).find(starts))
+    memmem::find(head.get(..head.len().min(HEADER_WITHIN + HEADER.len()))?, HEADER)
 }
 
 /// Whether a file ends inside its header.
