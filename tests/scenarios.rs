@@ -36,6 +36,8 @@ use tempfile::TempDir;
 
 #[path = "scenarios/builds.rs"]
 mod builds;
+#[path = "scenarios/collaborators.rs"]
+mod collaborators;
 #[path = "scenarios/organizations.rs"]
 mod organizations;
 #[path = "scenarios/policies.rs"]
@@ -46,6 +48,7 @@ mod publications;
 mod storage_providers;
 
 use builds::*;
+use collaborators::*;
 use organizations::*;
 use policies::*;
 use publications::*;
@@ -82,6 +85,8 @@ fn main() {
         the_same_version_is_released_once
         names_are_unique_and_slugs_are_numbered
         only_an_owner_makes_owners
+        a_collaborator_has_one_role_and_an_owner_stays
+        a_service_account_may_do_what_its_role_says_until_it_is_revoked
         a_build_becomes_a_release
         builds_of_one_version_stand_side_by_side
         a_build_that_is_no_package_says_why

@@ -124,16 +124,7 @@ impl Depot {
         scopes: Option<BTreeSet<String>>,
     ) -> Result<CreatedKey> {
         let new = NewKey { app: Some(app), scopes, ..NewKey::new(organization, name) };
-        let made = self.create_key(actor, new).await?;
-        let editor = Role::parse(Role::APP_EDITOR)?;
-        match self.grant(actor, organization, made.subject.clone(), editor, Some(app)).await {
-            Ok(_) => Ok(made),
-            // A key without a role may do nothing, so nothing is lost should this fail, too.
-            Err(error) => {
-                let _ = self.revoke_key(actor, organization, &made.key.key).await;
-                Err(error)
-            }
-        }
+        self.create_key_with(actor, new, Role::parse(Role::APP_EDITOR)?).await
     }
 
     /// The app that the actor's key is for: one that is good for an app only names it by being presented.

@@ -14,6 +14,9 @@
 //! | `GET apps/{app}/retention` | what the app's retention would remove now, and the plan's id; **ours** |
 //! | `POST apps/{app}/retention/{id}` | carries that plan out, 409 if it would be another one now; **ours** |
 //! | `GET`, `POST apps/{app}/tokens`, `DELETE …/{id}` | app tokens; the text of one is shown when it is made |
+//! | `GET collaborators/` | people with their roles; `role`, `email`, `onlyUsers`; `collaborators/groups` names groups |
+//! | `POST collaborators`, `GET`, `PUT`, `DELETE collaborators/{id}` | one person: made, given another role, removed; **ours** |
+//! | `GET`, `POST serviceAccounts`, `PUT`, `DELETE …/{id}` | keys of the workspace; the text of one is shown when it is made; **ours** |
 //! | `GET`, `POST storageProviders`, `GET`, `PUT`, `DELETE …/{id}` | where the organization keeps files; **ours** |
 //! | `POST storageProviders/{id}/test` | asks one whether it answers; **ours** |
 //! | `GET`, `POST apps/{app}/builds` | builds; `versionName`, `status`, `os`; multipart `build` or `file` |
@@ -65,6 +68,10 @@
 //!   and interrupted downloads go on. One for `auto` ends in `-manifest` where that is what it leads to.
 //! - **App tokens** are API keys that are good for one app and may do what its editors may; the scope `sdk` narrows one
 //!   to looking and fetching. `/v1/integrations` answers no other credential.
+//! - **Collaborators** are people; service accounts have a list of their own, so `onlyUsers` changes nothing, and `tags`
+//!   are passed over. The documents name roles and filters and not the members of an answer: ours are `id`, `role`,
+//!   `user` and the dates. A `PUT` takes `role` and replaces the one before; service accounts call `editor`
+//!   `developer`. Removing a collaborator removes the account. `password` is optional and never answered.
 //! - **Publications**: `{store}` is an id, a slug, or `1` for the main store, which is opened when it is missing. Slugs
 //!   are read in lower case. `groups` are names or ids. `password` is never answered; a change without one leaves the
 //!   one that was set. `filter-type` and `filterType` are the same. Countries are held to where the embedding server

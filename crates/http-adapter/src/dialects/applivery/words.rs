@@ -1,6 +1,6 @@
 //! Spellings: the vendor's words on one side, the core's on the other.
 
-use appdepot_core::domain::{AssetClass, BuildStatus, Security, Visibility};
+use appdepot_core::domain::{AssetClass, BuildStatus, Role, Security, Visibility};
 use appdepot_core::inspect::{Format, Inspection, Platform};
 use appdepot_core::query::Field;
 
@@ -204,6 +204,30 @@ pub(super) fn is_build(file_name: &str) -> bool {
         "gz" => file_name.to_ascii_lowercase().ends_with(".tar.gz"),
         other => EXTENSIONS.contains(&other),
     })
+}
+
+/// The values of a collaborator's `role`, the strongest first; `unassigned` beside them for none.
+pub(super) const COLLABORATOR_ROLES: [&str; 4] = ["owner", "admin", "editor", "viewer"];
+
+/// The role that a collaborator's `role` names. Service accounts call editors developers.
+pub(super) fn collaborator_role(word: &str) -> Option<Role> {
+    let word = if word == "developer" { "editor" } else { word };
+    let known = COLLABORATOR_ROLES.contains(&word);
+    known.then(|| Role::parse(&format!("org.{word}")).ok()).flatten()
+}
+
+/// `role` of a collaborator with these roles.
+pub(super) fn collaborator_word(roles: &[Role]) -> &'static str {
+    let has = |word: &&str| roles.iter().any(|role| role.as_str().strip_prefix("org.") == Some(word));
+    COLLABORATOR_ROLES.into_iter().find(has).unwrap_or("unassigned")
+}
+
+/// `role` of a service account with these roles.
+pub(super) fn service_account_word(roles: &[Role]) -> &'static str {
+    match collaborator_word(roles) {
+        "editor" => "developer",
+        word => word,
+    }
 }
 
 /// The roles that `security.role` may name, the strongest first.

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::super::fault::Fault;
 use super::super::types::{
     Answer, AssetView, Config, ConfigApk, ConfigMsi, DeclaredApk, Details, EdgeAsset, INTEGER_LIMIT,
-    MdmAsset, Provider, Removed, UploadedBy, is_id,
+    MdmAsset, Provider, Removed, UploadedBy,
 };
 use super::super::words::{self, Extension};
 use super::upload::{Texts, Upload};
@@ -144,7 +144,7 @@ pub(super) async fn get(call: Call) -> Answered {
 }
 
 pub(super) async fn update(call: Call, body: Body) -> Answered {
-    let id = call.asset_id()?;
+    let id = call.id()?;
     let body: Value = json::read(&call.headers, body).await.map_err(Fault::wire)?;
     let change = Details::read(&body)?.into_change();
     let (depot, organization) = (&call.backend.depot, call.organization);
@@ -153,7 +153,7 @@ pub(super) async fn update(call: Call, body: Body) -> Answered {
 }
 
 pub(super) async fn remove(call: Call) -> Answered {
-    let id = call.asset_id()?;
+    let id = call.id()?;
     call.backend.depot.remove_asset(&call.actor, call.organization, id).await?;
     Ok(Answer::of(Removed { delete: "OK" }).into_response())
 }
@@ -382,13 +382,8 @@ impl Texts for Details {
 }
 
 impl Call {
-    fn asset_id(&self) -> Result<Id<Asset>, Fault> {
-        let id = Some(self.reference.as_str()).filter(|text| is_id(text)).and_then(|id| Id::parse(id).ok());
-        id.ok_or_else(Fault::not_found)
-    }
-
     async fn asset(&self) -> Result<Stored<Asset>, Fault> {
-        let id = self.asset_id()?.to_string();
+        let id = self.id::<Asset>()?.to_string();
         Ok(self.backend.depot.asset(&self.actor, self.organization, &id).await?)
     }
 }

@@ -12,8 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::fault::Fault;
 use super::super::types::{
-    Answer, ApplicationInfo, AttachedFile, Attachment, BuildForm, BuildItem, Deployer, DownloadToken,
-    Removed, is_id,
+    Answer, ApplicationInfo, AttachedFile, Attachment, BuildForm, BuildItem, Deployer, DownloadToken, Removed,
 };
 use super::super::words;
 use super::upload::{Said, Texts, Upload};
@@ -284,8 +283,7 @@ impl Call {
     /// The build that the path names, and its app.
     async fn build(&self) -> Result<(Stored<App>, Stored<Build>), Fault> {
         let app = self.app().await?;
-        let id = Some(self.reference.as_str()).filter(|text| is_id(text)).and_then(|id| Id::parse(id).ok());
-        let id = id.ok_or_else(Fault::not_found)?;
+        let id = self.id()?;
         let build = self.backend.depot.build(&self.actor, self.organization, id).await?;
         if build.app != app.id {
             return Err(Fault::not_found());

@@ -3,6 +3,7 @@
 mod apps;
 mod assets;
 mod builds;
+mod collaborators;
 mod download;
 mod publications;
 mod retention;
@@ -19,13 +20,13 @@ use appdepot_core::{ErrorKind, Result};
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::types::{Listing, is_reference};
+use super::types::{Listing, is_id, is_reference};
 use super::words;
 use crate::call::Backend;
 use crate::wire::{form, page};
@@ -50,6 +51,8 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
     let publications = Router::new()
         .route("/", get(publications::list).post(publications::create))
         .route("/{id}", get(publications::get).put(publications::replace).delete(publications::remove));
+    // The documents have it with a slash at the end.
+    let people = get(collaborators::list).post(collaborators::create);
     let workspace = Router::new()
         .route("/mdm/assets", get(assets::list).post(assets::add))
         .route("/mdm/assets/edge/asset", post(assets::add_edge))
@@ -68,6 +71,18 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
             get(storage_providers::get).put(storage_providers::update).delete(storage_providers::remove),
         )
         .route("/storageProviders/{id}/test", post(storage_providers::test))
+        .route("/collaborators", people.clone())
+        .route("/collaborators/", people)
+        .route("/collaborators/groups", get(collaborators::groups))
+        .route(
+            "/collaborators/{id}",
+            get(collaborators::get).put(collaborators::update).delete(collaborators::remove),
+        )
+        .route("/serviceAccounts", get(collaborators::list_accounts).post(collaborators::create_account))
+        .route(
+            "/serviceAccounts/{id}",
+            put(collaborators::update_account).delete(collaborators::remove_account),
+        )
         .nest("/apps/{app}", builds.clone())
         .nest("/stores/{store}/pubApps", publications.clone());
     Router::new()
@@ -137,6 +152,12 @@ impl FromRequestParts<Arc<Backend>> for Call {
 }
 
 impl Call {
+    /// The id at the end of the path.
+    fn id<T>(&self) -> Result<Id<T>, Fault> {
+        let id = Some(self.reference.as_str()).filter(|text| is_id(text)).and_then(|id| Id::parse(id).ok());
+        id.ok_or_else(Fault::not_found)
+    }
+
     async fn app(&self) -> Result<Stored<App>, Fault> {
         match &self.app {
             AppPart::Own(app) => Ok((**app).clone()),

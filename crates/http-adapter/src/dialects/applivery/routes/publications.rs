@@ -107,8 +107,7 @@ impl Call {
 
     /// The publication that the path names, in the store or of the app that it names.
     async fn publication(&self) -> Result<Stored<Listing>, Fault> {
-        let id = Some(self.reference.as_str()).filter(|text| is_id(text)).and_then(|id| Id::parse(id).ok());
-        let id = id.ok_or_else(Fault::not_found)?;
+        let id = self.id()?;
         let found = self.backend.depot.publication(&self.actor, self.organization, id).await?;
         let here = match &self.app {
             AppPart::Own(app) => found.app == app.id,

@@ -1,13 +1,12 @@
 //! Storage providers of the workspace.
 
-use appdepot_core::domain::{Id, StorageProvider};
 use appdepot_core::{Error, ErrorKind};
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use serde_json::Value;
 
 use super::super::fault::Fault;
-use super::super::types::{Answer, Removed, StorageProviderSaid, StorageProviderShown, Tested, is_id};
+use super::super::types::{Answer, Removed, StorageProviderSaid, StorageProviderShown, Tested};
 use super::{Answered, Call};
 use crate::wire::json;
 
@@ -24,14 +23,14 @@ pub(super) async fn create(call: Call, body: Body) -> Answered {
 }
 
 pub(super) async fn get(call: Call) -> Answered {
-    let id = call.storage_provider_id()?;
+    let id = call.id()?;
     let known = call.backend.depot.storage_providers(&call.actor, call.organization).await?;
     let found = known.iter().find(|provider| provider.id == id).ok_or_else(Fault::not_found)?;
     Ok(Answer::of(StorageProviderShown::of(found)).into_response())
 }
 
 pub(super) async fn update(call: Call, body: Body) -> Answered {
-    let id = call.storage_provider_id()?;
+    let id = call.id()?;
     let change = call.storage_provider_said(body).await?.into_change();
     let depot = &call.backend.depot;
     let changed = depot.update_storage_provider(&call.actor, call.organization, id, None, change).await;
@@ -39,14 +38,14 @@ pub(super) async fn update(call: Call, body: Body) -> Answered {
 }
 
 pub(super) async fn test(call: Call) -> Answered {
-    let id = call.storage_provider_id()?;
+    let id = call.id()?;
     let tested = call.backend.depot.test_storage_provider(&call.actor, call.organization, id).await;
     tested.map_err(missing)?;
     Ok(Answer::of(Tested { test: "OK" }).into_response())
 }
 
 pub(super) async fn remove(call: Call) -> Answered {
-    let id = call.storage_provider_id()?;
+    let id = call.id()?;
     let removed = call.backend.depot.remove_storage_provider(&call.actor, call.organization, id).await;
     removed.map_err(missing)?;
     Ok(Answer::of(Removed { delete: "OK" }).into_response())
@@ -58,11 +57,6 @@ fn missing(error: Error) -> Fault {
 }
 
 impl Call {
-    fn storage_provider_id(&self) -> Result<Id<StorageProvider>, Fault> {
-        let id = Some(self.reference.as_str()).filter(|text| is_id(text)).and_then(|id| Id::parse(id).ok());
-        id.ok_or_else(Fault::not_found)
-    }
-
     async fn storage_provider_said(&self, body: Body) -> Result<StorageProviderSaid, Fault> {
         let body: Value = json::read(&self.headers, body).await.map_err(Fault::wire)?;
         StorageProviderSaid::read(&body)

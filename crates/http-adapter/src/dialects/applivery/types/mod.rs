@@ -2,6 +2,7 @@
 
 mod app;
 mod build;
+mod collaborator;
 mod publication;
 mod storage_provider;
 
@@ -19,6 +20,9 @@ pub(crate) use app::{
     Security, settings,
 };
 pub(crate) use build::{ApplicationInfo, BuildForm, BuildItem, Deployer, DownloadToken};
+pub(crate) use collaborator::{
+    CollaboratorShown, GroupValue, NewCollaborator, NewServiceAccount, ServiceAccount, changed_role,
+};
 pub(crate) use publication::{PublicationBody, PublishedApp, Terms, filter};
 pub(crate) use storage_provider::{StorageProviderSaid, StorageProviderShown};
 

@@ -1,0 +1,65 @@
+//! People and service accounts with their roles.
+
+use super::*;
+use appdepot::depot::{Collaborator, NewUser};
+use appdepot::domain::User;
+use appdepot::query::Sort;
+
+pub(super) async fn a_collaborator_has_one_role_and_an_owner_stays(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let role = |word: &str| Role::parse(word).unwrap();
+    let new = |email: &str| NewUser { email: email.to_owned(), ..NewUser::default() };
+    let olga = depot.enrol(&system(), acme, new("olga@acme.example"), None, role("org.owner")).await.unwrap();
+    let adam = depot.enrol(&system(), acme, new("adam@acme.example"), None, role("org.admin")).await.unwrap();
+    let (owner, admin) = (Actor::new(olga.id.into()), Actor::new(adam.id.into()));
+    let roles = async |of: Option<&Role>| -> Vec<(Id<User>, Vec<Role>)> {
+        let query = Query::of::<User>(acme).sort(Sort::ascending(Field::parse("email").unwrap()));
+        let found = depot.collaborators(&system(), query, of).await.unwrap();
+        found.items.into_iter().map(|Collaborator { who, roles }| (who.id, roles)).collect()
+    };
+    let (olga, adam) = (olga.id, adam.id);
+    assert_eq!(roles(None).await, [(adam, vec![role("org.admin")]), (olga, vec![role("org.owner")])]);
+    assert_eq!(roles(Some(&role("org.admin"))).await.len(), 1);
+    assert!(roles(Some(&role("org.viewer"))).await.is_empty());
+
+    let change =
+        async |who: &Actor, of: Id<User>, to: &str| depot.change_role(who, acme, &of.into(), &role(to)).await;
+    assert_eq!(kind(change(&admin, adam, "org.owner").await), ErrorKind::Forbidden);
+    assert_eq!(kind(change(&admin, olga, "org.viewer").await), ErrorKind::Forbidden);
+    assert_eq!(kind(change(&owner, olga, "org.admin").await), ErrorKind::Conflict, "the last owner");
+    assert_eq!(roles(Some(&role("org.owner"))).await.len(), 1, "nothing was given or taken");
+    depot.grant(&system(), acme, adam.into(), role("wso2.publisher"), None).await.unwrap();
+    change(&owner, adam, "org.owner").await.unwrap();
+    change(&owner, adam, "org.owner").await.unwrap();
+    change(&admin, olga, "org.viewer").await.unwrap();
+    let held = roles(None).await;
+    assert_eq!(held[1].1, [role("org.viewer")]);
+    assert_eq!(held[0].1.len(), 2, "roles of another kind stay");
+    assert_eq!(kind(depot.collaborators(&owner, Query::of::<User>(acme), None).await), ErrorKind::Forbidden);
+}
+
+pub(super) async fn a_service_account_may_do_what_its_role_says_until_it_is_revoked(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let (admin, editor) = (stage.hire("adam", "org.admin").await, stage.hire("ed", "org.editor").await);
+    let role = |word: &str| Role::parse(word).unwrap();
+    let make =
+        async |who: &Actor, word: &str| depot.create_service_account(who, acme, "CI", role(word)).await;
+    assert_eq!(kind(make(&editor, "org.viewer").await), ErrorKind::Forbidden);
+    assert_eq!(kind(make(&admin, "org.owner").await), ErrorKind::Forbidden);
+    assert!(depot.service_accounts(&admin, acme).await.unwrap().is_empty(), "what failed is gone");
+    let made = make(&admin, "org.viewer").await.unwrap();
+    let account = Actor::new(made.subject.clone());
+    let create = async || {
+        let new = NewApp { name: "Notes".to_owned(), ..NewApp::default() };
+        depot.create_app(&account, acme, new).await.map(|_| ())
+    };
+    assert_eq!(kind(create().await), ErrorKind::Forbidden);
+    depot.change_role(&admin, acme, &made.subject, &role("org.editor")).await.unwrap();
+    create().await.unwrap();
+    let known = depot.service_accounts(&admin, acme).await.unwrap();
+    assert_eq!((known.len(), &known[0].roles[..]), (1, &[role("org.editor")][..]));
+    depot.revoke_key(&admin, acme, &made.key.key).await.unwrap();
+    assert!(depot.service_accounts(&admin, acme).await.unwrap().is_empty());
+}
