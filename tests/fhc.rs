@@ -40,8 +40,7 @@ const JOURNEYS: [(&str, fn(&Client)); 7] = [
 
 fn main() {
     let required = support::required();
-    let script = support::folder("fhc/node_modules/fh-fhc/bin/fhc.js");
-    let node = program("node").filter(|_| script.is_file());
+    let node = program("node").filter(|_| script().is_file());
     let trials = JOURNEYS.into_iter().map(|(name, journey)| {
         let node = node.clone();
         let ignored = !required && node.is_none();
@@ -262,15 +261,16 @@ impl Client {
     }
 
     fn fhc(&self, arguments: &[&str]) -> Output {
-        let script = "node_modules/fh-fhc/bin/fhc.js";
-        self.node(&[&["--no-warnings", script], arguments].concat())
+        self.node(&[&["--no-warnings", script().to_str().unwrap()], arguments].concat())
     }
 
-    /// The client goes through a proxy that the environment names, even on this machine.
+    /// Away from proxies that the environment names, which the client takes even on this machine, and where it may
+    /// leave its logs.
     fn node(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.node);
-        command.args(arguments).current_dir(support::folder("fhc")).env_clear();
-        command.env("HOME", self.home.path()).env("FHC_HOME", self.home.path()).output().unwrap()
+        command.args(arguments).current_dir(self.home.path()).env_clear();
+        command.env("HOME", self.home.path()).env("NODE_PATH", support::folder("fhc/node_modules"));
+        command.output().unwrap()
     }
 
     fn get(&self, path: &str, session: &str) -> (StatusCode, Bytes) {
@@ -280,6 +280,10 @@ impl Client {
             (response.status(), response.into_body().collect().await.unwrap().to_bytes())
         })
     }
+}
+
+fn script() -> PathBuf {
+    support::folder("fhc/node_modules/fh-fhc/bin/fhc.js")
 }
 
 /// The address of a service with one organization and its owner.
