@@ -64,6 +64,54 @@ async fn golden() {
     support::golden::run_folder("redhat", CASES, async |_| Town::new().await.service()).await;
 }
 
+/// The sections of the document's chapter 2, from 2.1 on, by their operations.
+const SECTIONS: [&str; 25] = [
+    "admin/appstore/read",
+    "admin/appstore/update",
+    "admin/appstore/additem",
+    "admin/appstore/removeitem",
+    "admin/appstore/uploadbinary",
+    "admin/appstore/liststoreitems",
+    "admin/appstore/addpolicy",
+    "admin/appstore/removepolicy",
+    "admin/appstore/listpolicies",
+    "admin/storeitem/create",
+    "admin/storeitem/read",
+    "admin/storeitem/update",
+    "admin/storeitem/delete",
+    "admin/storeitem/list",
+    "admin/storeitem/uploadbinary",
+    "admin/storeitem/addpolicy",
+    "admin/storeitem/removepolicy",
+    "admin/storeitem/getbinaryconfig",
+    "admin/storeitem/setbinaryconfig",
+    "admin/storeitem/addgroups",
+    "admin/storeitem/removegroups",
+    "admin/auditlog/listlogs",
+    "mas/appstore/read",
+    "mam/appstore/getstoreitems",
+    "mas/storeitem/install",
+];
+
+/// Errors have status 200 as well, so that it is the answer's own status that counts.
+#[test]
+fn every_section_has_a_golden_file_that_shows_its_operation_succeed() {
+    for (at, operation) in SECTIONS.into_iter().enumerate() {
+        let section = format!("2_{:02}_", at + 1);
+        let of_section = CASES.iter().filter(|case| case.starts_with(&section));
+        let mut exchanges = of_section.flat_map(|case| support::golden::shown("redhat", case));
+        let succeeds = |(_, path, status, answer): (String, String, u16, String)| {
+            path.ends_with(operation)
+                && status == 200
+                && (answer.contains("\"status\": \"ok\"") || answer.starts_with("toy apk"))
+        };
+        let good = exchanges.any(succeeds);
+        assert!(good, "{section}{operation}");
+    }
+    let sections = CASES.iter().filter(|case| case.starts_with("2_")).map(|case| &case[..4]);
+    assert_eq!(sections.collect::<std::collections::BTreeSet<_>>().len(), SECTIONS.len());
+}
+
 /// Whatever is wrong with a form, before or after its file, neither bytes nor records stay.
 #[tokio::test]
 async fn a_refused_upload_leaves_nothing() {

@@ -57,14 +57,15 @@ where
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// What the exchanges of a golden file show: method, path without its query, and status.
-pub fn shown(dialect: &str, case: &str) -> Vec<(String, String, u16)> {
+/// What the exchanges of a golden file show: method, path without its query, status and body of the answer.
+pub fn shown(dialect: &str, case: &str) -> Vec<(String, String, u16, String)> {
     let text = read(dialect, case);
     let exchanges = exchanges(&text).map(|exchange| {
         let (request, expected) = exchange.unwrap();
         let (method, target) = request[0].split_once(' ').unwrap();
         let path = target.split('?').next().unwrap();
-        (method.to_owned(), path.to_owned(), expected[0].parse().unwrap())
+        let body = split_head(&expected).1.join("\n");
+        (method.to_owned(), path.to_owned(), expected[0].parse().unwrap(), body)
     });
     exchanges.collect()
 }

@@ -88,7 +88,7 @@ fn every_documented_status_is_shown() {
         let (_, method, path, statuses) = operation;
         for (status, case) in *statuses {
             let shown = support::golden::shown("wso2", case);
-            let of_this = |(method, path, answer): &(String, String, u16)| {
+            let of_this = |(method, path, answer, _): &(String, String, u16, String)| {
                 answer == status && operation_of(method, path) == Some(operation)
             };
             if !shown.iter().any(of_this) {
@@ -106,7 +106,7 @@ fn every_golden_file_shows_what_is_documented() {
     assert_eq!(named, CASES.iter().copied().collect());
     let exchanges = CASES.iter().flat_map(|case| support::golden::shown("wso2", case));
     let unknown: Vec<_> = exchanges
-        .filter(|(method, path, status)| {
+        .filter(|(method, path, status, _)| {
             let known = operation_of(method, path)
                 .is_some_and(|(.., statuses)| statuses.iter().any(|(documented, _)| documented == status));
             !known
