@@ -1,15 +1,17 @@
 //! What people see of an app before they install it.
 
 use crate::authorize::{Actor, permission};
+use crate::blobs::ByteRange;
 use crate::domain::{
     App, Asset, Entity as _, File, Id, Listing, Release, Security, Store, Stored, Timestamp, Visibility,
 };
 use crate::error::{Error, Result};
+use crate::inspect::Format;
 use crate::lifecycle::State;
 use crate::query::{Field, Op, Query, Sort};
 
 use super::deliver::admits;
-use super::{Depot, on_app};
+use super::{Depot, Download, on_app};
 
 /// The most versions that the page of an app tells of.
 const VERSIONS: u32 = 20;
@@ -54,6 +56,27 @@ impl Depot {
         let (listing, app) = self.listed(actor, store, reference).await?;
         let versions = self.versions(&listing).await?;
         Ok(Showing { listing, app, versions })
+    }
+
+    /// Opens a screenshot of a release that [`Depot::showing`] shows.
+    ///
+    /// # Errors
+    /// As [`Depot::showing`]; `NotFound` for what is no picture, too.
+    pub async fn open_screenshot(
+        &self,
+        actor: &Actor,
+        store: &Stored<Store>,
+        reference: &str,
+        id: Id<Asset>,
+        range: ByteRange,
+    ) -> Result<Download> {
+        let shown = self.showing(actor, store, reference).await?.versions;
+        let asset: Option<Stored<Asset>> = self.find(store.organization, id).await?;
+        let is_shown = shown.iter().any(|version| version.release.details.screenshots.contains(&id));
+        let is_picture =
+            |asset: &Stored<Asset>| asset.file().is_some_and(|file| file.inspection.format == Format::Image);
+        let asset = asset.filter(|asset| is_shown && is_picture(asset));
+        self.open(asset.ok_or_else(|| Error::not_found("screenshot"))?, range).await
     }
 
     /// A listing of a store that is for the actor, and its app.

@@ -83,7 +83,7 @@ pub use releases::{NewRelease, NewVersion, ReleaseChange};
 pub use retention::RetentionPlan;
 pub use sessions::{IssuedSession, Sessions, SignedIn};
 pub use storage_providers::{NewStorageProvider, StorageProviderChange};
-pub use stores::{Entrance, StoreChange};
+pub use stores::{Entrance, STORE_MARK, StoreChange};
 pub use upkeep::SweepReport;
 pub use users::{NewUser, UserChange};
 

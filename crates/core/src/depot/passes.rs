@@ -33,7 +33,7 @@ impl fmt::Debug for IssuedPass {
 }
 
 impl Depot {
-    /// Lets somebody in to a publication of an organization's [`Depot::main_store`] who knows its password.
+    /// Lets somebody in to a publication of the store at an address ([`Depot::entrance`]) who knows its password.
     ///
     /// # Behavior
     /// - Attempts are limited per address as those to sign in to one account are
@@ -45,7 +45,7 @@ impl Depot {
     /// over; `Limited`, saying when to come back.
     pub async fn unlock(
         &self,
-        organization: &str,
+        address: &str,
         reference: &str,
         password: &str,
         origin: Origin,
@@ -53,7 +53,7 @@ impl Depot {
         /// The longest password that is looked at, in bytes: 256 characters.
         const LONGEST: usize = 1024;
         let bad = || Error::unauthenticated(CredentialFault::Bad);
-        let store = self.entrance(organization).await?.store;
+        let store = self.entrance(address).await?.store;
         let listing = self.on_show(&store, reference).await?;
         if listing.security() != Security::Password {
             return Err(Error::not_found(Listing::NAME));
@@ -61,9 +61,9 @@ impl Depot {
         // Whoever has it is asked for nothing but what the publication asks of everyone.
         let actor = Actor { unlocked: Some(listing.id), origin, ..Actor::anonymous() };
         self.check_open(&actor, &listing)?;
-        let address = actor.origin.address.as_deref();
-        let account = format!("{} {}", listing.id, address.map(network).unwrap_or_default());
-        self.0.attempts.count(store.organization, &account, address, &self.0.limits, self.now())?;
+        let from = actor.origin.address.as_deref();
+        let account = format!("{} {}", listing.id, from.map(network).unwrap_or_default());
+        self.0.attempts.count(store.organization, &account, from, &self.0.limits, self.now())?;
         if password.len() > LONGEST {
             return Err(bad());
         }

@@ -110,7 +110,7 @@ impl Depot {
         self.sign_in(id, name, password, origin, previous).await
     }
 
-    /// Lets a user in who knows their password, to an organization's [`Depot::main_store`]: by this policy of it, or
+    /// Lets a user in who knows their password, to the store at an address ([`Depot::entrance`]): by this policy of it, or
     /// by the first that admits them.
     ///
     /// # Behavior
@@ -123,13 +123,13 @@ impl Depot {
     /// sign-ins are checked elsewhere.
     pub async fn enter(
         &self,
-        organization: &str,
+        address: &str,
         policy: Option<&str>,
         credentials: (&str, &str),
         origin: Origin,
         previous: Option<&str>,
     ) -> Result<IssuedSession> {
-        let Entrance { store, policies } = self.entrance(organization).await?;
+        let Entrance { store, policies } = self.entrance(address).await?;
         let mut ways: Vec<_> = policies.iter().collect();
         if let Some(name) = policy {
             ways.retain(|way| way.name == name);

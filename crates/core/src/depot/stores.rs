@@ -28,6 +28,10 @@ pub struct StoreChange {
     pub apps: Option<Vec<Id<App>>>,
 }
 
+/// What stands between an organization and one of its stores in the address of a store. No slug has it, and nothing
+/// escapes it in a URL (RFC 3986 §2.3).
+pub const STORE_MARK: char = '~';
+
 /// The way into a store.
 #[derive(Debug, Clone)]
 pub struct Entrance {
@@ -99,23 +103,43 @@ impl Depot {
         }
     }
 
-    /// What everyone may know of an organization's [`Depot::main_store`]: what it is called, and how to sign in.
+    /// What everyone may know of a store: what it is called, and how to sign in.
+    ///
+    /// `address` is an organization's id or slug, for its [`Depot::main_store`]; or that, [`STORE_MARK`] and the id
+    /// or slug of one of its stores.
     ///
     /// # Errors
     /// `NotFound`, for an unknown organization too.
-    pub async fn entrance(&self, organization: &str) -> Result<Entrance> {
-        let missing = || Error::not_found("store");
+    pub async fn entrance(&self, address: &str) -> Result<Entrance> {
+        let missing = |error: Error| match error.kind() {
+            ErrorKind::NotFound => Error::not_found("store"),
+            _ => error,
+        };
+        let (organization, store) = parts(address);
         let organization: Stored<Organization> =
-            self.resolve(Id::NIL, "slug", organization).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => missing(),
-                _ => error,
-            })?;
-        let store = self.first_store(organization.id).await?.ok_or_else(missing)?;
+            self.resolve(Id::NIL, "slug", organization).await.map_err(missing)?;
+        let store = match store {
+            Some(store) => self.resolve(organization.id, "slug", store).await.map_err(missing)?,
+            None => self.first_store(organization.id).await?.ok_or_else(|| Error::not_found("store"))?,
+        };
         let mut policies = Vec::new();
         for id in &store.policies {
             policies.extend(self.find(organization.id, *id).await?);
         }
         Ok(Entrance { store, policies })
+    }
+
+    /// The store at an address, as [`Depot::entrance`] reads it, for those who may see it.
+    ///
+    /// # Errors
+    /// See [`Depot`].
+    pub async fn store_at(&self, actor: &Actor, address: &str) -> Result<Stored<Store>> {
+        let (organization, store) = parts(address);
+        let organization = self.organization(actor, organization).await?.id;
+        match store {
+            Some(store) => self.store(actor, organization, store).await,
+            None => self.main_store(actor, organization).await,
+        }
     }
 
     pub(super) async fn first_store(&self, organization: Id<Organization>) -> Result<Option<Stored<Store>>> {
@@ -327,6 +351,13 @@ impl Depot {
         }
         Ok(())
     }
+}
+
+/// The organization and the store of an address.
+fn parts(address: &str) -> (&str, Option<&str>) {
+    address
+        .split_once(STORE_MARK)
+        .map_or((address, None), |(organization, store)| (organization, Some(store)))
 }
 
 /// Bounds the groups or auth policies that one store or listing names.

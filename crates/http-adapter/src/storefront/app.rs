@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use appdepot_core::depot::{Showing, Version};
-use appdepot_core::domain::Timestamp;
+use appdepot_core::domain::{Listing, Timestamp};
 use appdepot_core::inspect::{Package, Platform};
 
 use super::device::{self, Device};
+use super::language::Language;
 use super::notes;
 use super::qr;
-use super::texts::{Language, Texts, fill};
+use super::texts::{Texts, fill};
 use super::view::{Action, AppPage, Offered, Other, Page, Past, Trust};
 use crate::wire::text::visible;
 
@@ -81,6 +82,12 @@ pub(super) fn page(showing: &Showing, page: Page, look: &Look<'_>) -> AppPage {
                 .filter(|text| !text.is_empty())
                 .unwrap_or(&showing.app.description),
         ),
+        tags: version.map(|version| tags(version, &showing.listing)).unwrap_or_default(),
+        screenshots: version
+            .iter()
+            .flat_map(|version| &version.release.details.screenshots)
+            .map(|id| format!("{}/screenshot/{id}", look.path))
+            .collect(),
         terms: showing.listing.terms().map(visible),
         versions: history.iter().map(|version| past(version, look)).collect(),
         facts: version.map(|version| facts(version, language)).unwrap_or_default(),
@@ -145,7 +152,22 @@ fn facts(version: &Version, language: Language) -> Vec<(&'static str, String)> {
         }
         facts.push((t.identifier, visible(&package.id)));
     }
+    if !release.details.category.is_empty() {
+        facts.push((t.category, visible(&release.details.category)));
+    }
     facts
+}
+
+/// The words of a release, and of how it is published.
+fn tags(version: &Version, listing: &Listing) -> Vec<String> {
+    let published = listing.publication.iter().flat_map(|publication| &publication.tags);
+    let mut tags = Vec::new();
+    for tag in version.release.details.tags.iter().chain(published).map(|tag| visible(tag)) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
 }
 
 /// What the package asks for, with whether that is new since the version before.

@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::texts::Language;
+use super::language::Language;
 use super::view::{MessagePage, Page};
 use super::visit::{base, language, show};
 use crate::call::Backend;

@@ -3,12 +3,21 @@
 //! Made by the server, whole without scripts, with nothing from other hosts. Texts are escaped by the templates;
 //! what is HTML already comes from [`notes`] alone. The pages show what the depot says may be shown, and decide
 //! nothing themselves but which word fits the device that asks.
+//!
+//! - `/store/acme` is the main store of the organization `acme`, `/store/acme~field` its store `field`. Each has
+//!   sign-ins of its own.
+//! - People sign in by an account and its password, as far as the store's policies admit them. Policies of other kinds
+//!   (LDAP, OAuth, OpenID) are named on the sign-in page, and nobody gets in by them: their provider is asked by
+//!   nobody here. An embedder whose own gateway asks it can hand what its `Authenticator` takes on in the cookie
+//!   `appdepot_session`.
+//! - Screenshots have the rights of the page that shows them.
 
 mod app;
 mod device;
 mod fault;
 mod icon;
 mod install;
+mod language;
 mod notes;
 mod password;
 mod qr;

@@ -2,7 +2,7 @@
 
 use appdepot_core::authorize::Actor;
 use appdepot_core::depot::Showing;
-use appdepot_core::domain::{Id, Listing, Organization, Store, Stored};
+use appdepot_core::domain::{Id, Listing, Store, Stored};
 use appdepot_core::inspect::Platform;
 use appdepot_core::query::{Field, Op, Query, Sort};
 use appdepot_core::{Error, ErrorKind, Result};
@@ -11,18 +11,19 @@ use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Route;
 use super::app::{self, Look};
 use super::fault::Fault;
+use super::language::Language;
 use super::session::{same_site, sign_in_first};
 use super::style::{Color, MARK, SHEET, SHEET_NAME};
-use super::texts::Language;
 use super::view::{Choice, Entry, StorePage, home};
 use super::visit::{Visit, show};
 use super::{device, icon, install, password};
+use crate::wire::deliver;
 use crate::wire::form::{FORM_LIMIT, pairs};
 use crate::wire::json::{collect, media_type};
 use crate::wire::page::{positive, skipped};
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
         ("/store/{organization}", get(store)),
         ("/store/{organization}/{app}", get(app_page)),
         ("/store/{organization}/{app}/icon", get(picture)),
+        ("/store/{organization}/{app}/screenshot/{id}", get(screenshot)),
         ("/store/{organization}/{app}/install", post(install)),
     ]
 }
@@ -75,21 +77,16 @@ async fn store(
     Path(organization): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let (id, store) = match enter(&visit, &organization).await {
-        Ok(entered) => entered,
+    // Whom an organization does not know gets the same answer as where there is none.
+    let store = match visit.backend.depot.store_at(&visit.actor, &organization).await {
+        Ok(store) => store,
         Err(error) => return sign_in_first(&visit, &organization, error),
     };
     let fault = Fault::inside(&store, &organization);
-    list(&visit, &organization, id, &store, query.as_deref().unwrap_or_default()).await.map_err(fault)
+    list(&visit, &organization, &store, query.as_deref().unwrap_or_default()).await.map_err(fault)
 }
 
-async fn list(
-    visit: &Visit,
-    organization: &str,
-    id: Id<Organization>,
-    store: &Stored<Store>,
-    query: &str,
-) -> Result<Response> {
+async fn list(visit: &Visit, organization: &str, store: &Stored<Store>, query: &str) -> Result<Response> {
     let given = Given::read(query)?;
     let words: String = given.text("q").unwrap_or_default().trim().chars().take(WORDS_LIMIT).collect();
     let number = positive("page", given.text("page"), 1)?;
@@ -97,7 +94,7 @@ async fn list(
         None | Some("") => visit.device.platform.filter(|_| visit.device.is_mobile()),
         Some(text) => PLATFORMS.into_iter().find(|platform| platform.as_str() == text),
     };
-    let mut query = Query::of::<Listing>(id)
+    let mut query = Query::of::<Listing>(store.organization)
         .sort(Sort::ascending(Field::parse("name")?))
         .skip(skipped(number, PAGE_SIZE.into()))
         .limit(PAGE_SIZE)
@@ -180,6 +177,18 @@ async fn picture(
     Ok(icon::answer(png, &reference)?)
 }
 
+async fn screenshot(
+    visit: Visit,
+    method: Method,
+    Path((organization, reference, id)): Path<(String, String, String)>,
+) -> Result<Response, Fault> {
+    let depot = &visit.backend.depot;
+    let store = depot.entrance(&organization).await?.store;
+    let id = Id::parse(&id).map_err(|_| Error::not_found("screenshot"))?;
+    let open = |range| depot.open_screenshot(&visit.actor, &store, &reference, id, range);
+    Ok(deliver(&method, &visit.headers, None, open).await?)
+}
+
 /// Makes a ticket and leads to what it opens.
 async fn install(
     visit: Visit,
@@ -227,14 +236,6 @@ async fn showing(
         }
         Err(error) => sign_in_first(visit, organization, error).map(Err),
     }
-}
-
-/// The store of an organization, if the visitor may see it.
-async fn enter(visit: &Visit, organization: &str) -> Result<(Id<Organization>, Stored<Store>)> {
-    // Whom an organization does not know gets the same answer as where there is none.
-    let depot = &visit.backend.depot;
-    let id = depot.organization(&visit.actor, organization).await?.id;
-    Ok((id, depot.main_store(&visit.actor, id).await?))
 }
 
 async fn file(Path(name): Path<String>) -> Result<Response, Fault> {

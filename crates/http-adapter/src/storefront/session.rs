@@ -1,6 +1,7 @@
 //! Signing in and out. The session is a cookie for the store's pages.
 
-use appdepot_core::domain::{Store, Stored};
+use appdepot_core::depot::Entrance;
+use appdepot_core::domain::AuthMethod;
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
@@ -115,7 +116,8 @@ async fn page(
     problem: Option<&Error>,
 ) -> Result<Response> {
     let t = visit.language.texts();
-    let store: Stored<Store> = visit.backend.depot.entrance(organization).await?.store;
+    let Entrance { store, policies } = visit.backend.depot.entrance(organization).await?;
+    let kinds = policies.iter().map(|policy| (policy, elsewhere(policy.method)));
     let (status, text) = match problem.map(Error::kind) {
         None => (StatusCode::OK, None),
         Some(ErrorKind::Limited) => (StatusCode::TOO_MANY_REQUESTS, Some(t.sign_in_limited)),
@@ -127,8 +129,22 @@ async fn page(
         to: visible(to),
         name: visible(name),
         problem: text,
+        here: store.policies.is_empty() || kinds.clone().any(|(_, kind)| kind.is_none()),
+        elsewhere: kinds.filter_map(|(policy, kind)| Some((visible(&policy.name), kind?))).collect(),
     };
     show(status, visit.language, &page)
+}
+
+/// What a way to sign in is called that leads elsewhere; `None` for accounts of this depot.
+const fn elsewhere(method: AuthMethod) -> Option<&'static str> {
+    match method {
+        AuthMethod::Password => None,
+        AuthMethod::Service => Some("MBaaS"),
+        AuthMethod::Ldap => Some("LDAP"),
+        AuthMethod::OAuth1 => Some("OAuth 1.0"),
+        AuthMethod::OAuth2 => Some("OAuth 2.0"),
+        AuthMethod::OpenId => Some("OpenID"),
+    }
 }
 
 /// Whether an address is a page of this store: nobody is led elsewhere.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use appdepot_core::authenticate::{Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
 use appdepot_core::depot::{NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease};
-use appdepot_core::domain::{Audience, Id, LifecycleName, Organization, Publication, Security, Visibility};
+use appdepot_core::domain::{
+    Audience, Details, Id, LifecycleName, Organization, Publication, Security, Visibility,
+};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use appdepot_core::{Depot, Error, Result};
@@ -73,10 +75,13 @@ impl Passwords for Ada {
     }
 }
 
-/// Takes everything for one package.
+/// Takes everything for one package but what is sent as a picture.
 #[async_trait::async_trait]
 impl Inspector for Ada {
-    async fn inspect(&self, _: &dyn Source, _: &Hint) -> Inspection {
+    async fn inspect(&self, _: &dyn Source, hint: &Hint) -> Inspection {
+        if hint.media_type.is_some() {
+            return Inspection { format: Format::Image, ..Inspection::unknown() };
+        }
         let package = Package {
             id: SECRET.to_owned(),
             version: Some("1.0".to_owned()),
@@ -87,8 +92,16 @@ impl Inspector for Ada {
     }
 }
 
-/// A store with one app, listed and behind a password; the backend, and the release.
-async fn world() -> (Arc<Backend>, String) {
+/// Two stores with one app, which is listed in the first and there behind a password as well, and published in the
+/// other for everyone.
+struct World {
+    backend: Arc<Backend>,
+    release: String,
+    /// A screenshot of it.
+    picture: String,
+}
+
+async fn world() -> World {
     let system = Actor::system("test");
     let depot =
         Depot::builder().authorizer(Arc::new(Ada)).inspector(Arc::new(Ada)).passwords(Arc::new(Ada)).build();
@@ -117,11 +130,33 @@ async fn world() -> (Arc<Backend>, String) {
         password: Some("open sesame".to_owned()),
     };
     depot.create_publication(&system, acme, app.id, sealed).await.unwrap();
-    let body = Box::pin(stream::iter([Ok(Bytes::from(SECRET))]));
-    let asset = depot.upload(&system, acme, NewAsset::default(), NewFile::default(), body).await.unwrap();
-    let release = depot.create_release(&system, acme, app.id, NewRelease::of(asset.id)).await.unwrap();
+    // Which store is the first is told by their ids, which count milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let other = depot.create_store(&system, acme, "Field", Some("field")).await.unwrap();
+    let open = NewPublication {
+        store: Some(other.id),
+        slug: "open".to_owned(),
+        visibility: Visibility::Active,
+        audience: Audience::everyone(),
+        publication: Publication { security: Security::Public, ..Publication::default() },
+        password: None,
+    };
+    depot.create_publication(&system, acme, app.id, open).await.unwrap();
+    let send = async |media_type: Option<&str>| {
+        let body = Box::pin(stream::iter([Ok(Bytes::from(SECRET))]));
+        let file = NewFile { media_type: media_type.map(str::to_owned), ..NewFile::default() };
+        depot.upload(&system, acme, NewAsset::default(), file, body).await.unwrap().id
+    };
+    let picture = send(Some("image/png")).await;
+    let details = Details { screenshots: vec![picture], ..Details::default() };
+    let new = NewRelease { details, ..NewRelease::of(send(None).await) };
+    let release = depot.create_release(&system, acme, app.id, new).await.unwrap();
     let public_url = "https://depot.example".to_owned();
-    (Arc::new(Backend { depot, authenticator: Arc::new(Ada), public_url }), release.id.to_string())
+    World {
+        backend: Arc::new(Backend { depot, authenticator: Arc::new(Ada), public_url }),
+        release: release.id.to_string(),
+        picture: picture.to_string(),
+    }
 }
 
 async fn ask(
@@ -143,11 +178,12 @@ async fn ask(
     (parts.status, location.unwrap_or_default(), String::from_utf8_lossy(&body).into_owned())
 }
 
-fn filled(path: &str, token: &str) -> String {
+fn filled(path: &str, token: &str, picture: &str) -> String {
     let holes = [
         ("{organization}", "acme"),
         ("{app}", "notes"),
         ("{token}", token),
+        ("{id}", picture),
         ("{edge}", "57"),
         ("{file}", "x.css"),
     ];
@@ -158,7 +194,7 @@ fn filled(path: &str, token: &str) -> String {
 
 #[tokio::test]
 async fn nothing_leaves_without_a_session_or_a_ticket() {
-    let (backend, release) = world().await;
+    let World { backend, release, picture } = world().await;
     let actor = Actor::new(ada().unwrap());
     let acme = backend.depot.organization(&Actor::system("test"), "acme").await.unwrap().id;
     let issued = backend.depot.ticket(&actor, acme, Id::parse(&release).unwrap()).await.unwrap();
@@ -172,7 +208,7 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
             {
                 for token in ["x", changed.as_str()] {
                     for app in ["notes", SEALED] {
-                        let asked = filled(path, token).replace("/notes", &format!("/{app}"));
+                        let asked = filled(path, token, &picture).replace("/notes", &format!("/{app}"));
                         let (status, location, body) =
                             ask(&backend, method, &asked, cookie, form.clone()).await;
                         assert!(!body.contains(SECRET), "{method} {asked}");
@@ -185,8 +221,14 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
                 }
             }
         }
-        let (with_both, ..) =
-            ask(&backend, "GET", &filled(path, &issued.token), "appdepot_session=ada", String::new()).await;
+        let (with_both, ..) = ask(
+            &backend,
+            "GET",
+            &filled(path, &issued.token, &picture),
+            "appdepot_session=ada",
+            String::new(),
+        )
+        .await;
         if with_both.is_success() {
             seen.insert(path);
         }
@@ -200,9 +242,10 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
         "/store/{organization}/-/sign-in",
         "/store/{organization}/{app}",
         "/store/{organization}/{app}/icon",
+        "/store/{organization}/{app}/screenshot/{id}",
     ];
     assert_eq!(seen, BTreeSet::from(expected));
-    let install = filled("/store/{organization}/{app}/install", "");
+    let install = filled("/store/{organization}/{app}/install", "", "");
     let (status, location, _) = ask(&backend, "POST", &install, "appdepot_session=ada", form).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let (_, _, package) = ask(&backend, "GET", &location, "", String::new()).await;
@@ -211,7 +254,7 @@ async fn nothing_leaves_without_a_session_or_a_ticket() {
 
 #[tokio::test]
 async fn a_password_opens_its_publication_and_nothing_else() {
-    let (backend, release) = world().await;
+    let World { backend, release, .. } = world().await;
     let page = format!("/store/acme/{SEALED}");
     let install = format!("{page}/install");
     let (status, _, body) = ask(&backend, "GET", &page, "", String::new()).await;
@@ -237,4 +280,32 @@ async fn a_password_opens_its_publication_and_nothing_else() {
     assert_eq!(status, StatusCode::SEE_OTHER);
     let (_, _, package) = ask(&backend, "GET", &location, "", String::new()).await;
     assert_eq!(package, SECRET);
+}
+
+#[tokio::test]
+async fn every_store_of_an_organization_has_pages() {
+    let World { backend, picture, .. } = world().await;
+    for (path, shown) in [
+        ("/store/acme~field/open".to_owned(), true),
+        (format!("/store/acme~field/open/screenshot/{picture}"), true),
+        // Each store has its own addresses.
+        ("/store/acme/open".to_owned(), false),
+        ("/store/acme~apps/open".to_owned(), false),
+        ("/store/acme~field/notes".to_owned(), false),
+        ("/store/acme~/open".to_owned(), false),
+        ("/store/~field/open".to_owned(), false),
+        ("/store/acme~nothing/open".to_owned(), false),
+        (format!("/store/acme~field/open/screenshot/{}", Id::<()>::generate()), false),
+    ] {
+        let (status, _, body) = ask(&backend, "GET", &path, "", String::new()).await;
+        assert_eq!((status.is_success(), body.contains(SECRET)), (shown, shown), "{path}: {status}");
+    }
+    let (status, location, _) = ask(&backend, "GET", "/store/acme~field", "", String::new()).await;
+    assert_eq!(
+        (status, location.as_str()),
+        (StatusCode::SEE_OTHER, "/store/acme%7Efield/-/sign-in?to=%2Fstore%2Facme%7Efield")
+    );
+    let (status, _, body) =
+        ask(&backend, "GET", "/store/acme~field", "appdepot_session=ada", String::new()).await;
+    assert!(status.is_success() && body.contains("Field"), "{status} {body}");
 }

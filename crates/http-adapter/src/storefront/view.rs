@@ -5,9 +5,10 @@ use appdepot_core::inspect::Platform;
 use askama::Template;
 
 use super::device;
+use super::language::Language;
 use super::qr::Code;
 use super::style::SHEET_NAME;
-use super::texts::{Language, Texts, fill};
+use super::texts::{Texts, fill};
 use crate::wire::text::visible;
 
 /// What every page has.
@@ -80,6 +81,10 @@ pub(super) fn home(base: &str, organization: &str) -> String {
 impl Texts {
     fn version_of(&self, version: &str) -> String {
         fill(self.version, version)
+    }
+
+    fn screenshot_of(&self, number: &usize) -> String {
+        fill(self.screenshot, &number.to_string())
     }
 }
 
@@ -177,6 +182,9 @@ pub(super) struct AppPage {
     pub(super) terms: Option<String>,
     pub(super) others: Vec<Other>,
     pub(super) description: String,
+    pub(super) tags: Vec<String>,
+    /// Where its pictures are.
+    pub(super) screenshots: Vec<String>,
     pub(super) versions: Vec<Past>,
     pub(super) facts: Vec<(&'static str, String)>,
     /// With whether the version before asked for it too.
@@ -260,6 +268,10 @@ pub(super) struct SignInPage {
     pub(super) to: String,
     pub(super) name: String,
     pub(super) problem: Option<&'static str>,
+    /// Whether anybody can sign in on this page.
+    pub(super) here: bool,
+    /// The names and kinds of the policies by which nobody can.
+    pub(super) elsewhere: Vec<(String, &'static str)>,
 }
 
 /// The page that asks for a publication's password.

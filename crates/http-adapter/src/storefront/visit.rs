@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::device::Device;
-use super::texts::Language;
+use super::language::Language;
 use super::view::{Page, Person, home};
 use super::{password, session};
 use crate::call::{Backend, origin};

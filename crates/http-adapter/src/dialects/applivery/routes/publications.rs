@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use appdepot_core::ErrorKind;
-use appdepot_core::depot::NewPublication;
+use appdepot_core::depot::{NewPublication, STORE_MARK};
 use appdepot_core::domain::{App, Audience, Group, Id, Listing, Store, Stored};
 use appdepot_core::query::{Field, Op, Query};
 use axum::body::Body;
@@ -176,10 +176,23 @@ impl Call {
             };
             lists.map(names).collect()
         };
-        Ok(listings.iter().map(|listing| self.item(listing, groups(listing))).collect())
+        let organization = self.organization.to_string();
+        let main = match listings {
+            [] => return Ok(Vec::new()),
+            _ => self.backend.depot.entrance(&organization).await?.store.id,
+        };
+        let item = |listing: &Stored<Listing>| {
+            let mut store = organization.clone();
+            if listing.store != main {
+                store += &format!("{STORE_MARK}{}", listing.store);
+            }
+            self.item(listing, groups(listing), &store)
+        };
+        Ok(listings.iter().map(item).collect())
     }
 
-    fn item(&self, listing: &Stored<Listing>, groups: Vec<Vec<String>>) -> PublishedApp {
+    /// A publication of the store at this address.
+    fn item(&self, listing: &Stored<Listing>, groups: Vec<Vec<String>>, store: &str) -> PublishedApp {
         let publication = listing.publication.clone().unwrap_or_default();
         let base = &self.backend.public_url;
         PublishedApp {
@@ -199,7 +212,7 @@ impl Call {
             blocked_countries: publication.blocked_countries,
             expiration_date: publication.expires_at.map(|time| time.to_string()),
             kept: publication.extra,
-            distribution_url: format!("{base}/store/{}/{}", listing.organization, listing.slug),
+            distribution_url: format!("{base}/store/{store}/{}", listing.slug),
             created_at: listing.created_at.to_string(),
             updated_at: listing.updated_at.to_string(),
         }
