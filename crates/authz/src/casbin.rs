@@ -254,12 +254,15 @@ impl CasbinAuthorizer {
             more.extend(snapshot.names(other));
             on = on.or(app);
         }
+        // First and before the names are looked up: mostly it is.
+        let known = if more.is_empty() { snapshot.known(set, permission.place) } else { None };
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let (held_in, domain) = (snapshot.held_in(on), Domain::new(target.organization, on));
         if more.is_empty() {
-            return self.ask(
-                set,
-                Question { snapshot, subject, names: snapshot.names(set), held_in, permission, domain },
-            );
+            let names = snapshot.names(set);
+            return self.ask(set, Question { snapshot, subject, names, held_in, permission, domain });
         }
         // What a credential says about groups is different each time, so nothing is remembered.
         more.extend(snapshot.names(set));
@@ -290,14 +293,10 @@ impl CasbinAuthorizer {
         Ok(false)
     }
 
-    /// What was found out about a set before, or is now.
+    /// Finds out about a set, and keeps it.
     fn ask(&self, set: SetId, question: Question<'_>) -> Result<bool> {
-        let (snapshot, place) = (question.snapshot, question.permission.place);
-        if let Some(known) = snapshot.known(set, place) {
-            return Ok(known);
-        }
         let answer = self.pool.ask(&question)?;
-        snapshot.learn(set, place, answer);
+        question.snapshot.learn(set, question.permission.place, answer);
         Ok(answer)
     }
 

@@ -12,6 +12,7 @@
 mod casbin;
 mod explain;
 mod facts;
+mod frozen;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod keys;

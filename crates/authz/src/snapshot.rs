@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use appdepot_core::authorize::{Actor, Subject, SubjectKind};
 use appdepot_core::domain::{App, Holder, Id, Organization, Revision, Role, Rule};
-use foldhash::{HashMap, HashMapExt as _};
 
 use crate::facts::Facts;
+use crate::frozen::Frozen;
 use crate::policy::{Permission, Policy, Row, Table};
 use crate::roles::Inclusions;
 
@@ -19,7 +19,7 @@ pub(crate) struct Snapshot {
     policy: Arc<Policy>,
     home: Domain,
     version: Revision,
-    subjects: HashMap<Box<str>, Standing>,
+    subjects: Frozen<Standing>,
     sets: Sets,
     own: Own,
 }
@@ -119,12 +119,13 @@ impl Snapshot {
     /// Scopes as subjects that hold themselves.
     pub(crate) fn of_scopes(policy: &Arc<Policy>) -> Self {
         let mut sets = SetsBuilder::default();
-        let subjects = policy.scopes().into_iter().filter_map(|scope| {
+        let scopes = policy.scopes();
+        let scopes = scopes.iter().filter_map(|scope| {
             let name = policy.name(&format!("scope:{scope}"))?;
             let everywhere = sets.intern(policy.inclusions().included(name));
-            Some((scope.into(), Standing { everywhere, apps: Box::default() }))
+            Some((scope.as_str(), Standing { everywhere, apps: Box::default() }))
         });
-        let subjects = subjects.collect();
+        let subjects = Frozen::new(scopes.collect::<Vec<_>>().into_iter());
         let sets = sets.build(policy.size());
         Self { policy: policy.clone(), home: Domain::Scopes, version: 0, subjects, sets, own: Own::default() }
     }
@@ -321,13 +322,13 @@ impl<'a> Builder<'a> {
         }
         let held = self.held();
         let mut sets = SetsBuilder::default();
-        let mut subjects = HashMap::with_capacity(held.len());
-        for (subject, held) in held {
+        let subjects = held.into_iter().map(|(subject, held)| {
             let apps = held.apps.into_iter().map(|(app, own)| (app, sets.intern(&own | &held.everywhere)));
             let apps = apps.collect();
             let everywhere = sets.intern(held.everywhere);
-            subjects.insert(subject.as_str().into(), Standing { everywhere, apps });
-        }
+            (subject.as_str(), Standing { everywhere, apps })
+        });
+        let subjects = Frozen::new(subjects);
         Snapshot {
             policy: self.policy.clone(),
             home: Domain::Organization(self.facts.organization),
@@ -405,7 +406,7 @@ mod tests {
             policy,
             home: Domain::Scopes,
             version: 0,
-            subjects: HashMap::new(),
+            subjects: Frozen::new([].into_iter()),
             sets: sets.build(100),
             own: Own::default(),
         };
