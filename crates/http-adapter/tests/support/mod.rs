@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
+use appdepot_core::depot::DepotBuilder;
 use appdepot_core::domain::{Id, Organization};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
@@ -33,6 +34,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// The same with more behind it.
+    pub async fn with(more: impl FnOnce(DepotBuilder) -> DepotBuilder) -> Self {
         let blobs = Arc::new(MemoryBlobs::new());
         let records = Arc::new(MemoryRecords::new());
         // Organizations are made by another depot on the same records, so that the rules can name them.
@@ -42,11 +48,9 @@ impl World {
         let rival = first.create_organization(&system, "rival", "Rival Ltd.").await.unwrap().id;
         let homes =
             BTreeMap::from([(Subject::user("ada").unwrap(), acme), (Subject::user("rita").unwrap(), rival)]);
-        let depot = Depot::builder()
-            .records(records.clone())
-            .blobs(blobs.clone())
-            .authorizer(Arc::new(Homes(homes)))
-            .build();
+        let builder =
+            Depot::builder().records(records.clone()).blobs(blobs.clone()).authorizer(Arc::new(Homes(homes)));
+        let depot = more(builder).build();
         Self { depot, records, blobs, acme, rival }
     }
 
