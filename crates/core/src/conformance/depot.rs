@@ -2,6 +2,8 @@
 //! crash, and as a commit that a store repeats. Whatever happens, every blob has a record, every ready record has
 //! its blob, what was acknowledged is there, and after a sweep nothing else is.
 
+mod documents;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -11,6 +13,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use self::documents::{
+    a_document_is_written_whole_or_not_at_all, a_document_that_has_no_file_any_more_leaves_none,
+    a_removed_document_takes_its_file_with_it, a_removed_release_takes_its_documents_with_it,
+    the_content_of_a_document_is_the_old_one_or_the_new_one,
+};
 use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::{Actor, Person};
@@ -53,6 +60,11 @@ cases! { Backends:
     a_ready_record_before_its_bytes_is_found_out
     removing_bytes_before_dooming_their_record_is_found_out
     removing_the_record_before_the_bytes_is_found_out
+    a_document_is_written_whole_or_not_at_all
+    the_content_of_a_document_is_the_old_one_or_the_new_one
+    a_document_that_has_no_file_any_more_leaves_none
+    a_removed_document_takes_its_file_with_it
+    a_removed_release_takes_its_documents_with_it
 }
 
 /// One organization on backends that survive, and depots over them that may not.
