@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 #[path = "server/builds.rs"]
 mod builds;
+#[path = "server/journey.rs"]
+mod journey;
 #[path = "server/store.rs"]
 mod store;
 
@@ -93,88 +95,6 @@ fn a_day_in_the_life() {
     assert_eq!(apps.json()["data"]["id"], app.json()["data"]["id"]);
     let (code, rest) = server.stop_with_output();
     assert_eq!((code, rest.as_str()), (Some(0), ""), "the news is told once");
-}
-
-#[test]
-fn a_mobile_app_goes_its_way_through_review() {
-    let data = tempfile::tempdir().unwrap();
-    let flags = ["--admin-email", "admin@acme.example", "--admin-password", "a good password"];
-    assert_eq!(Server::start(data.path(), &flags).stop(), Some(0));
-    let person = sign_in(data.path(), "a good password").unwrap();
-    let server = Server::start(data.path(), &["--public-url", "https://depot.example"]);
-    let (publisher, store) = ("/api/appm/publisher/v1.1", "/api/appm/store/v1.1");
-    let upload = |path: &str, name: &str, bytes: &[u8]| {
-        let (kind, form) = form(&[("file", Some(name), bytes)]);
-        let answer =
-            server.send("POST", &format!("{publisher}{path}"), Some(ADMIN_KEY), Some((&kind, &form)));
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
-    };
-    let picture = upload("/apps/static-contents?appType=mobileapp", "icon.png", b"a picture")["id"].clone();
-    let ipa = appdepot::metadata::fixture::ipa::IpaBuilder::new("com.example.pocket").version("2.0").build();
-    let platforms = [("android", "notes.apk", APK), ("ios", "pocket.ipa", ipa.as_slice())];
-    for (platform, file, bytes) in platforms {
-        let binary = upload("/apps/mobile/binaries", file, bytes);
-        let app = server.post(
-            &format!("{publisher}/apps/mobileapp"),
-            &json!({
-                "name": file, "version": "1.0.0", "displayName": "Field Notes", "description": "notes",
-                "category": "Business", "platform": platform, "marketType": "enterprise", "banner": picture,
-                "thumbnailUrl": picture, "screenshots": [picture], "appmeta": binary,
-            }),
-        );
-        assert_eq!(app.status, 201, "{app:?}");
-        assert!(app.headers.contains_key("etag") && app.headers.contains_key("last-modified"), "{app:?}");
-        let id = app.json()["id"].as_str().unwrap().to_owned();
-        let act = |action: &str| {
-            let query = format!("appId={id}&action={action}");
-            server.post(&format!("{publisher}/apps/mobileapp/change-lifecycle?{query}"), &json!({})).status
-        };
-        assert_eq!(act("Publish"), 400, "not before it was reviewed");
-        for action in ["Submit%20for%20Review", "Approve", "Publish"] {
-            assert_eq!(act(action), 202, "{action}");
-        }
-
-        let subscribed = server.post(&format!("{store}/apps/mobileapp/id/{id}/subscription"), &json!({}));
-        assert_eq!(subscribed.status, 200, "{subscribed:?}");
-        let subscribers = server.get(ADMIN_KEY, &format!("{publisher}/apps/mobileapp/id/{id}/subscriptions"));
-        assert_eq!(subscribers.json(), json!({ "userIds": ["robot"] }));
-        let path = format!("{store}/apps/mobileapp/id/{id}/subscription");
-        let other = server.send("POST", &path, Some(&person), Some(("application/json", b"{}")));
-        assert_eq!(other.status, 200, "{other:?}");
-        let subscribers = server.get(ADMIN_KEY, &format!("{publisher}/apps/mobileapp/id/{id}/subscriptions"));
-        assert_eq!(subscribers.json(), json!({ "userIds": ["robot", "admin@acme.example"] }));
-
-        // The link is good once and needs no credential; an iPhone finds it in a manifest.
-        let link = server.post(&format!("{store}/apps/mobile/id/{id}/download"), &json!({})).json();
-        let link = link["appUrl"].as_str().unwrap().strip_prefix("https://depot.example").unwrap().to_owned();
-        let package = match platform {
-            "ios" => {
-                let manifest = server.send("GET", &link, None, None);
-                assert_eq!(manifest.status, 200, "{manifest:?}");
-                let text = String::from_utf8(manifest.body).unwrap();
-                assert!(text.contains("<string>com.example.pocket</string>"), "{text}");
-                let at = text.find("https://depot.example").unwrap() + "https://depot.example".len();
-                text[at..].split('<').next().unwrap().to_owned()
-            }
-            _ => link,
-        };
-        let fetched = server.send("GET", &package, None, None);
-        assert_eq!((fetched.status, fetched.body.as_slice()), (200, bytes));
-        assert_eq!(server.send("GET", &package, None, None).status, 403, "a second time");
-
-        for action in ["Deprecate", "Retire"] {
-            assert_eq!(act(action), 202, "{action}");
-        }
-        let gone = server.get(ADMIN_KEY, &format!("{store}/apps/mobileapp/id/{id}"));
-        assert_eq!(gone.status, 404, "{gone:?}");
-    }
-    // The same apps as another dialect sees them.
-    let apps = server.get(ADMIN_KEY, "/v1/organizations/acme/apps").json();
-    let names: Vec<_> = apps["data"]["items"].as_array().unwrap().iter().map(|app| &app["name"]).collect();
-    assert_eq!(names.len(), 2);
-    assert!(names.iter().any(|name| *name == "notes.apk"), "{names:?}");
-    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]

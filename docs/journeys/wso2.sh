@@ -22,7 +22,8 @@ ask() {
     body=$(curl -sS -X "$method" -H "Authorization: Bearer $token" "$@" -w '\n%{http_code}' "$base$path")
     status=$(printf '%s' "$body" | tail -n 1)
     body=$(printf '%s' "$body" | sed '$d')
-    printf '%s %s %s\n    %.160s\n' "$status" "$method" "$path" "$body"
+    shown=$(printf '%s' "$body" | sed 's/"sessionToken":"[^"]*"/"sessionToken":"..."/')
+    printf '%s %s %s\n    %.160s\n' "$status" "$method" "$path" "$shown"
     [ "$status" = "$expected" ] || { echo "expected $expected" >&2 && exit 1; }
 }
 # json STATUS TOKEN METHOD PATH BODY

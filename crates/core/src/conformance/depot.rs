@@ -15,8 +15,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use self::documents::{
     a_document_is_written_whole_or_not_at_all, a_document_that_has_no_file_any_more_leaves_none,
-    a_removed_document_takes_its_file_with_it, a_removed_release_takes_its_documents_with_it,
-    the_content_of_a_document_is_the_old_one_or_the_new_one,
+    a_removed_document_takes_its_file_with_it, the_content_of_a_document_is_the_old_one_or_the_new_one,
 };
 use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
@@ -64,7 +63,6 @@ cases! { Backends:
     the_content_of_a_document_is_the_old_one_or_the_new_one
     a_document_that_has_no_file_any_more_leaves_none
     a_removed_document_takes_its_file_with_it
-    a_removed_release_takes_its_documents_with_it
 }
 
 /// One organization on backends that survive, and depots over them that may not.

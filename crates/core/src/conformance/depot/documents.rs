@@ -62,19 +62,6 @@ pub(super) async fn a_removed_document_takes_its_file_with_it(backends: Backends
     .await
 }
 
-pub(super) async fn a_removed_release_takes_its_documents_with_it(backends: Backends) -> Outcome {
-    let flow = async |depot: &Depot, world: &World, _| {
-        let document = world.written_document().await?;
-        depot.remove_release(&system(), world.organization, document.release, None).await
-    };
-    at_every_call(&backends, false, flow, async |world, outcome, case| {
-        let found = world.contents().await?;
-        let old = outcome.is_err() && found == [Some(b"old".to_vec())];
-        holds(&format!("{case}: {found:?}"), found.is_empty() || old)
-    })
-    .await
-}
-
 fn new_document(body: DocumentBody) -> NewDocument {
     let (name, topic) = ("Guide".to_owned(), Topic::HowTo);
     NewDocument { name, topic, other_topic: String::new(), summary: String::new(), body }
