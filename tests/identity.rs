@@ -23,6 +23,11 @@ use appdepot::storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords}
 use appdepot::{ErrorKind, Result};
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "identity/rank.rs"]
+mod rank;
+
+use rank::*;
+
 const PASSWORD: &str = "correct horse battery";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,6 +52,8 @@ fn main() {
         attempts_are_limited_per_account_and_per_address
         an_outdated_hash_is_renewed
         a_users_key_does_what_its_user_may
+        a_user_is_changed_by_those_who_outrank_them
+        a_narrowed_credential_is_not_the_user_in_person
         what_is_no_credential_is_refused
     };
     let postgres = Arc::new(Postgres::start());

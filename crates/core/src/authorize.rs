@@ -332,6 +332,12 @@ impl Actor {
         Self::new(Subject("anonymous:".to_owned()))
     }
 
+    /// Whether this is the user in person: by a credential that was narrowed to nothing less. Only then is what is
+    /// theirs, such as their keys and sessions, theirs to see and to end.
+    pub fn is_in_person(&self, user: Id<User>) -> bool {
+        self.subject == user.into() && self.scopes.is_none() && self.app.is_none()
+    }
+
     /// Whether this is the embedding process.
     pub fn is_system(&self) -> bool {
         self.subject.kind() == SubjectKind::System

@@ -1,7 +1,6 @@
 //! The dialects as one tower service.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -39,7 +38,7 @@ use crate::storefront;
 /// | `/health/ready` | 200 while the record store answers, else 503 |
 ///
 /// A `tower::Service` for any body, so hyper and every tower stack can mount it; [`Service::router`] is for axum.
-/// Cheap to clone.
+/// Cheap to clone. Its `Debug` lists the routes.
 ///
 /// - A request's peer address goes into the audit trail when the server passes it on as axum's `ConnectInfo`
 ///   extension.
@@ -84,7 +83,7 @@ use crate::storefront;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Service {
     applivery: Router,
     emporix: Router,
@@ -216,12 +215,6 @@ where
         // What a handler shares with others is whole at every step, so nothing broken is seen after a panic.
         async move { Ok(answer.catch_unwind().await.map_or_else(|_| dialect.defect(), |Ok(answer)| answer)) }
             .boxed()
-    }
-}
-
-impl fmt::Debug for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").finish_non_exhaustive()
     }
 }
 

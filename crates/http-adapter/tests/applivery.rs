@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Person, Scope, Subject, Target};
@@ -372,7 +373,7 @@ impl Authenticator for Tokens {
                 Ok(Actor { person, ..Actor::new(Subject::user(token)?) })
             }
             "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::new(ErrorKind::Limited, "too many requests")),
+            "limited" => Err(Error::limited(Duration::from_secs(30))),
             "unavailable" => Err(Error::unavailable("secret-source")),
             "broken" => Err(Error::internal("secret-source")),
             "panic" => panic!("the authenticator has a defect"),

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use appdepot_core::authenticate::{Authenticator, Chain, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
@@ -13,7 +14,7 @@ use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::query::Query;
-use appdepot_core::{Depot, Error, ErrorKind, Result};
+use appdepot_core::{Depot, Error, Result};
 use appdepot_http::Service;
 use axum::body::Body;
 use bytes::Bytes;
@@ -284,7 +285,7 @@ impl Authenticator for Tokens {
             // Whose credential names no organization, and who has no standing in the one that is meant then.
             "rita" => Ok(Actor::new(Subject::user(token)?)),
             "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::new(ErrorKind::Limited, "too many requests")),
+            "limited" => Err(Error::limited(Duration::from_secs(30))),
             "unavailable" => Err(Error::unavailable("secret-source")),
             "broken" => Err(Error::internal("secret-source")),
             _ => Err(Error::unauthenticated(CredentialFault::Bad)),

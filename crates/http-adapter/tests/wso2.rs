@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
@@ -300,6 +301,7 @@ impl Authenticator for Tokens {
             "rita" => Some(self.rival),
             "nobody" => None,
             "expired" => return Err(Error::unauthenticated(CredentialFault::Expired)),
+            "limited" => return Err(Error::limited(Duration::from_secs(30))),
             "unavailable" => return Err(Error::unavailable("secret-source")),
             "broken" => return Err(Error::internal("secret-source")),
             _ => return Err(Error::unauthenticated(CredentialFault::Bad)),

@@ -6,7 +6,7 @@ use crate::domain::{
     App, Asset, Build, BuildNotes, BuildStatus, Content, Entity as _, File, Id, Job, Organization, Stored,
     check_optional_text, check_text,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::inspect::{NoInspector, Platform};
 use crate::query::{Field, Op, Page, Query, Sort};
 use crate::records::Batch;
@@ -137,7 +137,8 @@ impl Depot {
     ) -> Result<(Stored<Build>, Stored<Asset>)> {
         let room = |build: &Build| match build.status {
             BuildStatus::Processed if build.files.len() >= FILES => {
-                Err(Error::new(ErrorKind::Limited, format!("more than {FILES} files")))
+                let limit = Detail::Limit { limit: FILES as u64, unit: "files" };
+                Err(Error::new(ErrorKind::Limited, format!("more than {FILES} files")).with_detail(limit))
             }
             BuildStatus::Processed => Ok(()),
             _ => Err(Error::unprocessed()),

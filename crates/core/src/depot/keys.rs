@@ -114,7 +114,7 @@ impl Depot {
         organization: Id<Organization>,
         owner: Option<Id<User>>,
     ) -> Result<Vec<Stored<ApiKey>>> {
-        if owner.is_none() || owner != actor.subject.as_user() {
+        if !owner.is_some_and(|owner| actor.is_in_person(owner)) {
             self.authorize(actor, permission::KEY_LIST, Target::organization(organization)).await?;
         }
         let mut query = Query::of::<ApiKey>(HOME)
@@ -143,10 +143,8 @@ impl Depot {
         for attempt in 1.. {
             let found = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, id).await?;
             let found = found.filter(|key| key.value.organization == organization);
-            let own = found
-                .as_ref()
-                .is_some_and(|key| key.owner.is_some_and(|owner| actor.subject == owner.into()));
-            if !own {
+            let owner = found.as_ref().and_then(|key| key.owner);
+            if !owner.is_some_and(|owner| actor.is_in_person(owner)) {
                 self.authorize(actor, permission::KEY_REMOVE, Target::organization(organization)).await?;
             }
             let found = found.ok_or_else(|| Error::not_found("key"))?;

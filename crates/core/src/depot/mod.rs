@@ -323,20 +323,23 @@ impl Depot {
         }
     }
 
-    /// On which apps the actor may do something, with this credential.
+    /// On which apps the actor may do something, with this credential; `Forbidden` if on none.
     async fn scope(&self, actor: &Actor, permission: &str, organization: Id<Organization>) -> Result<Scope> {
         if actor.is_system() {
             return Ok(Scope::All);
         }
-        let scope = self.0.authorizer.scope(actor, permission, organization).await?;
-        Ok(match (scope, actor.app) {
+        let scope = match (self.0.authorizer.scope(actor, permission, organization).await?, actor.app) {
             (scope, None) => scope,
             (Scope::All, Some(app)) => Scope::Apps([app].into()),
             (Scope::Apps(mut apps), Some(app)) => {
                 apps.retain(|other| *other == app);
                 Scope::Apps(apps)
             }
-        })
+        };
+        if matches!(&scope, Scope::Apps(apps) if apps.is_empty()) {
+            return Err(Error::forbidden(permission.to_owned()));
+        }
+        Ok(scope)
     }
 
     async fn find<T: Entity>(&self, organization: Id<Organization>, id: Id<T>) -> Result<Option<Stored<T>>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::authorize::{Actor, Difference, Explanation, PolicyChange, Subject, Target, permission};
-use crate::domain::{Entity as _, Grant, Group, Id, Organization, Role, Rule, Stored};
+use crate::domain::{Entity as _, Grant, Group, Id, Organization, Role, Rule, Stored, User};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::{Batch, Change};
@@ -176,14 +176,43 @@ impl Depot {
         group: Id<Group>,
     ) -> Result<()> {
         let subject = Subject::group(group);
-        let its = |path| Ok::<_, Error>((Field::parse(path)?, Op::Eq(subject.as_str().into())));
-        let (field, op) = its("subject")?;
-        for grant in self.list_all::<Grant>(Query::of::<Grant>(organization).filter(field, op)).await? {
-            self.check_rank(actor, &grant.role, Target { organization, app: grant.app }).await?;
-        }
-        let (field, op) = its("holder")?;
-        if !self.list_all::<Rule>(Query::of::<Rule>(organization).filter(field, op)).await?.is_empty() {
+        self.check_subject_rank(actor, organization, &subject).await?;
+        let of_group =
+            Query::of::<Rule>(organization).filter(Field::parse("holder")?, Op::Eq(subject.as_str().into()));
+        if !self.list_all::<Rule>(of_group).await?.is_empty() {
             self.authorize(actor, permission::RULE_PUT, Target::organization(organization)).await?;
+        }
+        Ok(())
+    }
+
+    /// A user may do what their own roles and those of their groups are about.
+    pub(super) async fn check_user_rank(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        user: Id<User>,
+    ) -> Result<()> {
+        let subject = Subject::from(user);
+        self.check_subject_rank(actor, organization, &subject).await?;
+        let with = Query::of::<Group>(organization)
+            .filter(Field::parse("members")?, Op::Eq(subject.as_str().into()));
+        for group in self.list_all::<Group>(with).await? {
+            self.check_subject_rank(actor, organization, &Subject::group(group.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the actor may do what the roles given to this subject itself are about.
+    async fn check_subject_rank(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        subject: &Subject,
+    ) -> Result<()> {
+        let given = Query::of::<Grant>(organization)
+            .filter(Field::parse("subject")?, Op::Eq(subject.as_str().into()));
+        for grant in self.list_all::<Grant>(given).await? {
+            self.check_rank(actor, &grant.role, Target { organization, app: grant.app }).await?;
         }
         Ok(())
     }

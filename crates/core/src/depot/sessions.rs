@@ -263,7 +263,7 @@ impl Depot {
         organization: Id<Organization>,
         user: Id<User>,
     ) -> Result<Vec<Stored<Session>>> {
-        if actor.subject != user.into() {
+        if !actor.is_in_person(user) {
             self.authorize(actor, permission::USER_LIST, Target::organization(organization)).await?;
         }
         let user: Stored<User> = self.load(organization, user).await?;
@@ -292,7 +292,7 @@ impl Depot {
         id: Id<Session>,
     ) -> Result<()> {
         let found: Option<Stored<Session>> = self.find(organization, id).await?;
-        if found.as_ref().is_none_or(|session| actor.subject != session.user.into()) {
+        if !found.as_ref().is_some_and(|session| actor.is_in_person(session.user)) {
             self.authorize(actor, permission::USER_UPDATE, Target::organization(organization)).await?;
         }
         self.remove_session(actor, found.ok_or_else(|| Error::not_found("session"))?).await
@@ -308,7 +308,7 @@ impl Depot {
         organization: Id<Organization>,
         user: Id<User>,
     ) -> Result<()> {
-        let user: Stored<User> = if actor.subject == user.into() {
+        let user: Stored<User> = if actor.is_in_person(user) {
             self.load(organization, user).await?
         } else {
             self.user_to_change(actor, permission::USER_UPDATE, organization, user).await?

@@ -251,7 +251,7 @@ impl Depot {
         let id = actor.subject.as_user().ok_or_else(|| Error::not_found("user"))?;
         let user: Stored<User> = self.load(organization, id).await?;
         // A narrowed credential must not become a whole one.
-        if actor.scopes.is_some() || actor.app.is_some() {
+        if !actor.is_in_person(id) {
             return Err(Error::forbidden(permission::USER_UPDATE));
         }
         let address = actor.origin.address.as_deref();
@@ -278,7 +278,7 @@ impl Depot {
         self.find_claimed(organization, space, &name.to_lowercase()).await
     }
 
-    /// The user that the actor is about to change. Whoever could change an owner could sign in as one.
+    /// The user that the actor is about to change. Whoever could change somebody could sign in as them.
     pub(super) async fn user_to_change(
         &self,
         actor: &Actor,
@@ -288,9 +288,7 @@ impl Depot {
     ) -> Result<Stored<User>> {
         self.authorize(actor, permission, Target::organization(organization)).await?;
         let user = self.load(organization, id).await?;
-        if self.owners(organization).await?.iter().any(|grant| grant.subject == id.into()) {
-            self.check_rank(actor, &Role::parse(Role::OWNER)?, Target::organization(organization)).await?;
-        }
+        self.check_user_rank(actor, organization, id).await?;
         Ok(user)
     }
 

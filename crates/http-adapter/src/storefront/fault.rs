@@ -13,6 +13,7 @@ use super::language::Language;
 use super::view::{MessagePage, Page};
 use super::visit::{base, language, show};
 use crate::call::Backend;
+use crate::wire::Retry;
 
 /// What went wrong, and in which store.
 #[derive(Debug)]
@@ -81,7 +82,10 @@ fn page(fault: &Fault, language: Language, base: &str) -> Option<Response> {
     if let Some((store, organization)) = &fault.store {
         page = page.inside(store, organization);
     }
-    show(status(fault.error.kind()), language, &MessagePage { page, t, heading: title, text }).ok()
+    let shown = MessagePage { page, t, heading: title, text };
+    let mut response = show(status(fault.error.kind()), language, &shown).ok()?;
+    Retry::after(&fault.error).tell(&mut response);
+    Some(response)
 }
 
 fn status(kind: ErrorKind) -> StatusCode {

@@ -16,6 +16,7 @@ use super::routes::Given;
 use super::session::same_site;
 use super::view::{PasswordPage, home};
 use super::visit::{Visit, show};
+use crate::wire::Retry;
 
 /// The cookie that holds the pass.
 pub(super) const COOKIE_NAME: &str = "appdepot_pass";
@@ -49,7 +50,9 @@ pub(super) fn page(
         unlock: format!("{}/{reference}/unlock", home(visit.base(), organization)),
         problem: text,
     };
-    show(status, visit.language, &page)
+    let mut response = show(status, visit.language, &page)?;
+    problem.map(Retry::after).unwrap_or_default().tell(&mut response);
+    Ok(response)
 }
 
 async fn unlock(

@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::routes::Given;
 use super::view::{Page, SignInPage, home};
 use super::visit::{Visit, cookie, show};
+use crate::wire::Retry;
 use crate::wire::text::visible;
 
 /// The cookie that holds the session.
@@ -132,7 +133,9 @@ async fn page(
         here: store.policies.is_empty() || kinds.clone().any(|(_, kind)| kind.is_none()),
         elsewhere: kinds.filter_map(|(policy, kind)| Some((visible(&policy.name), kind?))).collect(),
     };
-    show(status, visit.language, &page)
+    let mut response = show(status, visit.language, &page)?;
+    problem.map(Retry::after).unwrap_or_default().tell(&mut response);
+    Ok(response)
 }
 
 /// What a way to sign in is called that leads elsewhere; `None` for accounts of this depot.

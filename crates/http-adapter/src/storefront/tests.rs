@@ -15,7 +15,7 @@ use appdepot_core::{Depot, Error, Result};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -308,4 +308,24 @@ async fn every_store_of_an_organization_has_pages() {
     let (status, _, body) =
         ask(&backend, "GET", "/store/acme~field", "appdepot_session=ada", String::new()).await;
     assert!(status.is_success() && body.contains("Field"), "{status} {body}");
+}
+
+#[tokio::test]
+async fn too_many_passwords_say_when_to_come_back() {
+    let World { backend, .. } = world().await;
+    let guess = async || {
+        let request = Request::post(format!("/store/acme/{SEALED}/unlock"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = request.body(Body::from("password=guess")).unwrap();
+        router(Arc::clone(&backend)).oneshot(request).await.unwrap()
+    };
+    let limit = backend.depot.limits().sign_ins_per_account;
+    for _ in 0..limit {
+        assert_eq!(guess().await.status(), StatusCode::FORBIDDEN);
+    }
+    let refused = guess().await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u64 = refused.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    let window = backend.depot.limits().sign_in_window.as_secs();
+    assert!(seconds > window / 2 && seconds <= window, "{seconds}");
 }

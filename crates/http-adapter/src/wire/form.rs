@@ -22,7 +22,11 @@ pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn decode(text: &str) -> Result<String> {
+/// One name or value, `+` and `%` decoded.
+///
+/// # Errors
+/// `Invalid`, as for [`pairs`].
+pub(crate) fn decode(text: &str) -> Result<String> {
     let digit = |byte: Option<u8>| {
         byte.and_then(|byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok())
     };

@@ -14,6 +14,7 @@ pub(crate) mod manifest;
 pub(crate) mod multipart;
 pub(crate) mod page;
 pub(crate) mod range;
+pub(crate) mod retry;
 pub(crate) mod text;
 
 pub(crate) use {
@@ -21,4 +22,5 @@ pub(crate) use {
     detached::detached,
     manifest::{Manifest, install_link},
     multipart::{FilePart, Form, Part},
+    retry::Retry,
 };

@@ -13,7 +13,7 @@ use appdepot_core::depot::DepotBuilder;
 use appdepot_core::domain::{Id, Organization};
 use appdepot_core::error::CredentialFault;
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
-use appdepot_core::{Depot, Error, ErrorKind, Result};
+use appdepot_core::{Depot, Error, Result};
 use appdepot_http::{Service, emporix};
 
 /// The address that every test service believes to have.
@@ -110,7 +110,7 @@ impl Authenticator for Tokens {
             "read" => user("ada", Some("media.asset_read")),
             "other" => user("ada", Some("cart.cart_read")),
             "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::new(ErrorKind::Limited, "too many requests of this client")),
+            "limited" => Err(Error::limited(Duration::from_secs(30))),
             "unavailable" => Err(Error::unavailable("secret-source")),
             "broken" => Err(Error::internal("secret-source")),
             _ => Err(Error::unauthenticated(CredentialFault::Bad)),

@@ -18,7 +18,7 @@ const DOCUMENTED: &[Operation] = &[
     // The document.
     (PUBLISHER, "DELETE", "/administration/xacmlpolicies/*", &[(200, "policies"), (403, "policies"), (404, "policies"), (412, "policies")]),
     (PUBLISHER, "POST", "/apps/*/change-lifecycle", &[(202, "lifecycle"), (400, "lifecycle"), (403, "lifecycle"), (404, "lifecycle"), (412, "conditions")]),
-    (PUBLISHER, "GET", "/apps/*", &[(200, "apps"), (304, "conditions"), (400, "apps_refused"), (401, "failures"), (403, "forbidden"), (404, "unknown"), (406, "apps_refused"), (500, "failures"), (503, "failures")]),
+    (PUBLISHER, "GET", "/apps/*", &[(200, "apps"), (304, "conditions"), (400, "apps_refused"), (401, "failures"), (403, "forbidden"), (404, "unknown"), (406, "apps_refused"), (429, "failures"), (500, "failures"), (503, "failures")]),
     (PUBLISHER, "POST", "/apps/*/id/*/create-new-version", &[(201, "versions"), (400, "apps_refused"), (404, "versions"), (409, "versions"), (415, "apps_refused")]),
     (PUBLISHER, "DELETE", "/apps/*/id/*", &[(200, "apps"), (403, "unconditional"), (404, "apps_refused"), (412, "conditions")]),
     (PUBLISHER, "DELETE", "/apps/*/id/*/docs/*", &[(200, "documents"), (403, "unconditional"), (404, "documents"), (412, "documents")]),

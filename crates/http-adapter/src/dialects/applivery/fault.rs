@@ -3,15 +3,18 @@
 use appdepot_core::error::{CredentialFault, Detail, Error, ErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+
+use crate::wire::Retry;
 
 /// A failed answer.
 #[derive(Debug)]
 pub(crate) struct Fault {
     code: Code,
     message: String,
+    retry: Retry,
 }
 
 #[derive(Serialize)]
@@ -69,12 +72,9 @@ codes! {
     UNAVAILABLE = 5953 SERVICE_UNAVAILABLE;
 }
 
-/// When to try again after 503, in seconds.
-const RETRY_SECONDS: &str = "2";
-
 impl Fault {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), retry: Retry::default() }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -125,7 +125,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         crate::call::log(&error);
         let message = error.message().to_owned();
-        match (error.kind(), error.detail()) {
+        let fault = match (error.kind(), error.detail()) {
             (ErrorKind::NotFound, Detail::Missing("storage provider")) => Self::storage_provider(),
             (ErrorKind::NotFound, _) => Self::not_found(),
             (ErrorKind::Unauthenticated, Detail::Credential(CredentialFault::Missing)) => {
@@ -142,7 +142,8 @@ impl From<Error> for Fault {
             (ErrorKind::Limited, _) => Self::new(LIMIT, "Limit Exceeded"),
             (ErrorKind::Unavailable, _) => Self::new(UNAVAILABLE, "Service unavailable"),
             (ErrorKind::Internal, _) => Self::internal(),
-        }
+        };
+        Self { retry: Retry::after(&error), ..fault }
     }
 }
 
@@ -151,15 +152,10 @@ impl IntoResponse for Fault {
         let Code(code, status) = self.code;
         let body = Body { status: false, error: ErrorBody { code, message: &self.message } };
         let mut response = (status, Json(body)).into_response();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-            }
-            _ => {}
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        self.retry.tell(&mut response);
         response
     }
 }

@@ -5,13 +5,14 @@ use appdepot_core::error::{CredentialFault, Detail};
 use appdepot_core::{Error, ErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
 use super::routes::FILE_LIMIT;
 use crate::call;
+use crate::wire::Retry;
 
 /// What the service calls each HTTP status; others are internal.
 const STATUSES: [(StatusCode, &str); 9] = [
@@ -25,9 +26,6 @@ const STATUSES: [(StatusCode, &str); 9] = [
     (StatusCode::INTERNAL_SERVER_ERROR, "internal_service_error"),
     (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
 ];
-
-/// How long a client should wait before it tries again, in seconds.
-const RETRY_SECONDS: &str = "2";
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
@@ -44,6 +42,10 @@ pub(super) enum Fault {
         error: &'static str,
         /// For developers.
         description: String,
+        /// How the client has to say who it is, where that went wrong (RFC 9110 §11.6.1).
+        challenge: Option<HeaderValue>,
+        /// When to come back.
+        retry: Retry,
     },
 }
 
@@ -56,6 +58,8 @@ pub(super) struct ErrorMessage {
     message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
+    #[serde(skip)]
+    retry: Retry,
 }
 
 impl Fault {
@@ -85,6 +89,20 @@ impl Fault {
         Self::service(StatusCode::INTERNAL_SERVER_ERROR, "An internal error occurred.", Vec::new())
     }
 
+    /// A token request that is not as RFC 6749 has it.
+    pub(super) fn token_request(error: &'static str, why: &str) -> Self {
+        let (status, retry) = (StatusCode::BAD_REQUEST, Retry::default());
+        Self::Token { status, error, description: why.to_owned(), challenge: None, retry }
+    }
+
+    /// A client that said who it is in the `Authorization` header is told so there (RFC 6749 §5.2).
+    pub(super) fn challenging(mut self) -> Self {
+        if let Self::Token { status: StatusCode::UNAUTHORIZED, challenge, .. } = &mut self {
+            *challenge = Some(HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\""));
+        }
+        self
+    }
+
     /// An error of the token endpoint.
     pub(super) fn token(error: Error) -> Self {
         call::log(&error);
@@ -102,13 +120,15 @@ impl Fault {
             ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
-        Self::Token { status, error: word, description: error.message().to_owned() }
+        let (description, retry) = (error.message().to_owned(), Retry::after(&error));
+        Self::Token { status, error: word, description, challenge: None, retry }
     }
 
     fn service(code: StatusCode, message: impl Into<String>, details: Vec<String>) -> Self {
         let known = STATUSES.into_iter().find(|(status, _)| *status == code);
         let status = known.map_or("internal_service_error", |(_, word)| word);
-        Self::Service(ErrorMessage { code: code.as_u16(), status, message: message.into(), details })
+        let (code, message, retry) = (code.as_u16(), message.into(), Retry::default());
+        Self::Service(ErrorMessage { code, status, message, details, retry })
     }
 }
 
@@ -116,7 +136,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         call::log(&error);
         let said = error.message().to_owned();
-        match error.kind() {
+        let mut fault = match error.kind() {
             ErrorKind::Unauthenticated => Self::Gateway(match error.detail() {
                 Detail::Credential(fault) => *fault,
                 _ => CredentialFault::Bad,
@@ -170,7 +190,11 @@ impl From<Error> for Fault {
                 Self::service(StatusCode::SERVICE_UNAVAILABLE, message, Vec::new())
             }
             ErrorKind::Internal => Self::defect(),
+        };
+        if let Self::Service(message) = &mut fault {
+            message.retry = Retry::after(&error);
         }
+        fault
     }
 }
 
@@ -207,18 +231,21 @@ impl IntoResponse for Fault {
             }
             Self::Service(message) => {
                 let status = StatusCode::from_u16(message.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                (status, Json(message)).into_response()
+                let retry = message.retry;
+                let mut response = (status, Json(message)).into_response();
+                retry.tell(&mut response);
+                response
             }
-            Self::Token { status, error, description } => {
+            Self::Token { status, error, description, challenge, retry } => {
                 let body = json!({"error": error, "error_description": description});
-                (status, Json(body)).into_response()
+                let mut response = (status, Json(body)).into_response();
+                if let Some(challenge) = challenge {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                }
+                retry.tell(&mut response);
+                response
             }
         };
-        let retry =
-            matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        if retry {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-        }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }

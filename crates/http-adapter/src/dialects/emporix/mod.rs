@@ -37,8 +37,8 @@
 //!   the number or the truth value. `compoundLogicalQuery` is 400, as for all services that do not list it. `<`, `>`
 //!   and `"` have to be percent-encoded, as in every URL; the HTTP server refuses them otherwise.
 //! - **`vendorId`** is not served.
-//! - **`/oauth/token`** reads the secret from the form only. The answer's `scope` names the tenant that was asked
-//!   for. Errors are those of RFC 6749.
+//! - **`/oauth/token`** takes the client's secret in the form or by HTTP Basic, and not in both. The answer's `scope`
+//!   names the tenant that was asked for. Errors are those of RFC 6749.
 //! - **`Content-Language`** and **`Accept-Language`** are passed over: no field here is localized.
 //!
 //! Reading with a token that may only manage, and which scope permits what, is the authorizer's business.
@@ -47,6 +47,7 @@ mod encoded;
 mod fault;
 mod q;
 mod routes;
+mod token;
 mod types;
 mod words;
 

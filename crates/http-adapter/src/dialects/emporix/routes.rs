@@ -1,6 +1,5 @@
 //! The operations: read the wire, call the depot, write the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use appdepot_core::authorize::Actor;
@@ -16,18 +15,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::StreamExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, PRAGMA, RANGE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Switches;
 use super::encoded::encoded;
 use super::fault::Fault;
-use super::types::{AssetBody, AssetType, AssetView, Created, TokenView, id_of, public_url};
-use super::words;
+use super::types::{AssetBody, AssetType, AssetView, Created, id_of, public_url};
+use super::{token, words};
 use crate::call::Backend;
-use crate::wire::form::{FORM_LIMIT, pairs};
-use crate::wire::json::{self, collect, media_type};
+use crate::wire::form::pairs;
+use crate::wire::json::{self, media_type};
 use crate::wire::multipart::{PART_LIMIT, TEXT_LIMIT};
 use crate::wire::page::{positive, skipped};
 use crate::wire::{FilePart, Form, Part, deliver, detached};
@@ -57,7 +56,7 @@ pub(super) fn router(state: Emporix) -> Router {
         .route("/media/{tenant}/assets/{id}", get(read).put(replace).delete(remove))
         .route("/media/{tenant}/assets/{id}/download", get(download))
         .route("/media/{tenant}/public/{id}", get(public))
-        .route("/oauth/token", post(token))
+        .route("/oauth/token", post(token::token))
         .fallback(async || Fault::unknown_path())
         .method_not_allowed_fallback(async || Fault::unknown_method())
         .with_state(state)
@@ -353,56 +352,8 @@ fn redirect(url: &str) -> Answer {
     Ok(response)
 }
 
-async fn token(State(state): State<Emporix>, request: Request) -> Answer {
-    let fail = |error: &'static str, why: &str| Fault::Token {
-        status: StatusCode::BAD_REQUEST,
-        error,
-        description: why.to_owned(),
-    };
-    let (parts, body) = request.into_parts();
-    if media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
-        return Err(fail("invalid_request", "the content type is not application/x-www-form-urlencoded"));
-    }
-    let body = collect(&parts.headers, body, FORM_LIMIT).await.map_err(Fault::token)?;
-    let text =
-        std::str::from_utf8(&body).map_err(|_| fail("invalid_request", "the body is not UTF-8 text"))?;
-    let mut given = BTreeMap::new();
-    for (name, value) in pairs(text).map_err(Fault::token)? {
-        if given.insert(name, value).is_some() {
-            return Err(fail("invalid_request", "a parameter comes twice"));
-        }
-    }
-    let given = |name: &str| given.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    match given("grant_type") {
-        Some("client_credentials") => {}
-        Some(_) => return Err(fail("unsupported_grant_type", "grant_type is not client_credentials")),
-        None => return Err(fail("invalid_request", "grant_type is missing")),
-    }
-    let (Some(client), Some(secret)) = (given("client_id"), given("client_secret")) else {
-        return Err(fail("invalid_request", "client_id or client_secret is missing"));
-    };
-    // `tenant=…` among the scopes says for which tenant; a client belongs to its tenants anyway.
-    let asked = given("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
-    let (tenants, asked): (Vec<&str>, Vec<&str>) = asked.partition(|scope| scope.starts_with("tenant="));
-    let scopes: BTreeSet<String> = asked.into_iter().map(str::to_owned).collect();
-    let scopes = (!scopes.is_empty()).then_some(scopes);
-    let granted = state.backend.authenticator.grant(client, secret, scopes).await.map_err(Fault::token)?;
-    let scope: Vec<&str> = tenants.into_iter().chain(granted.scopes.iter().map(String::as_str)).collect();
-    let mut response = private(Json(TokenView {
-        access_token: granted.token,
-        token_type: "Bearer",
-        expires_in: granted.lifetime.as_secs(),
-        session_idle_time: 120,
-        refresh_token: "",
-        refresh_token_expires_in: 0,
-        scope: scope.join(" "),
-    }));
-    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    Ok(response)
-}
-
 /// An answer that caches must not keep.
-fn private(answer: impl IntoResponse) -> Response {
+pub(super) fn private(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     response

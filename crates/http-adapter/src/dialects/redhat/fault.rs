@@ -3,15 +3,17 @@
 use appdepot_core::error::{Error, ErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
+
+use crate::wire::Retry;
 
 /// A failed answer.
 #[derive(Debug)]
 pub(crate) struct Fault {
     status: StatusCode,
     message: String,
+    retry: Retry,
 }
 
 #[derive(Serialize)]
@@ -20,13 +22,14 @@ struct Body<'a> {
     message: &'a str,
 }
 
-/// When to try again after 429 and 503, in seconds.
-const RETRY_SECONDS: &str = "5";
-
 impl Fault {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), retry: Retry::default() }
+    }
+
     /// What the clients look for in the body: they read it only of an answer of 200.
     pub(super) fn told(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::OK, message: message.into() }
+        Self::new(StatusCode::OK, message)
     }
 
     /// Documented: no such thing.
@@ -40,22 +43,22 @@ impl Fault {
     }
 
     pub(super) fn unknown_path() -> Self {
-        Self { status: StatusCode::NOT_FOUND, message: "unknown endpoint".to_owned() }
+        Self::new(StatusCode::NOT_FOUND, "unknown endpoint")
     }
 
     pub(super) fn method() -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, message: "method not allowed".to_owned() }
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
     }
 
     pub(crate) fn internal() -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal error".to_owned() }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
     }
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         crate::call::log(&error);
-        let with = |status| Self { status, message: error.message().to_owned() };
+        let with = |status| Self { retry: Retry::after(&error), ..Self::new(status, error.message()) };
         match error.kind() {
             ErrorKind::NotFound => Self::guid(),
             ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Unsupported | ErrorKind::TooLarge => {
@@ -74,9 +77,7 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response =
             (self.status, Json(Body { status: "error", message: &self.message })).into_response();
-        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-        }
+        self.retry.tell(&mut response);
         response
     }
 }

@@ -4,19 +4,17 @@ use appdepot_core::error::Detail;
 use appdepot_core::{Error, ErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::words;
 use crate::call;
-
-/// How long a client should wait before it tries again, in seconds.
-const RETRY_SECONDS: &str = "2";
+use crate::wire::Retry;
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
-pub(super) struct Fault(StatusCode, Body);
+pub(super) struct Fault(StatusCode, Body, Retry);
 
 /// The body of every error.
 #[derive(Debug, Serialize)]
@@ -48,7 +46,7 @@ impl Fault {
             more_info: Some(""),
             error: Some(Vec::new()),
         };
-        Self(status, body)
+        Self(status, body, Retry::default())
     }
 
     /// What a gateway says: code and message only.
@@ -60,7 +58,7 @@ impl Fault {
             more_info: None,
             error: None,
         };
-        Self(status, body)
+        Self(status, body, Retry::default())
     }
 
     pub(super) fn bad_request(description: impl Into<String>) -> Self {
@@ -136,7 +134,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         call::log(&error);
         let said = error.message().to_owned();
-        match (error.kind(), error.detail()) {
+        let Self(status, body, _) = match (error.kind(), error.detail()) {
             (ErrorKind::Unauthenticated, _) => Self::bare(StatusCode::UNAUTHORIZED),
             (ErrorKind::Forbidden, Detail::Permission(_)) => Self::bare(StatusCode::FORBIDDEN),
             (ErrorKind::Forbidden, _) => Self::new(StatusCode::FORBIDDEN, said),
@@ -172,7 +170,8 @@ impl From<Error> for Fault {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "The service is temporarily unavailable")
             }
             (ErrorKind::Internal, _) => Self::defect(),
-        }
+        };
+        Self(status, body, Retry::after(&error))
     }
 }
 
@@ -191,17 +190,12 @@ fn wire_name(field: &str) -> &str {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let Self(status, body) = self;
+        let Self(status, body, retry) = self;
         let mut response = (status, Json(body)).into_response();
+        retry.tell(&mut response);
         let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-            }
-            _ => {}
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
