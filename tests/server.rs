@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 mod builds;
 #[path = "server/journey.rs"]
 mod journey;
+#[path = "server/operations.rs"]
+mod operations;
 #[path = "server/store.rs"]
 mod store;
 

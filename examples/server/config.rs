@@ -2,8 +2,13 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use axum::http::HeaderName;
 use lexopt::prelude::*;
+
+/// How long a connection may be still unless told otherwise.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -30,6 +35,10 @@ Usage: server [FLAG VALUE]...
   --admin-email EMAIL     APPDEPOT_ADMIN_EMAIL     none; a user who owns the organization, made at the first start
                                                    with it
   --admin-password TEXT   APPDEPOT_ADMIN_PASSWORD  generated and printed when the user is made
+  --requests-per-minute N APPDEPOT_REQUESTS_PER_MINUTE  any number; what one client address may ask, then 429
+  --stall-timeout SECONDS APPDEPOT_STALL_TIMEOUT   120; how long a connection may be still during a request
+  --country-header NAME   APPDEPOT_COUNTRY_HEADER  none; where a proxy in front says the country of a request. Only
+                                                   behind one that sets it always
   --log LEVEL             APPDEPOT_LOG             warn; or error, info, debug, trace. On standard error
   --help
 
@@ -61,6 +70,13 @@ pub(crate) struct Config {
     pub(crate) admin_key: Option<AdminKey>,
     /// The administrator's account.
     pub(crate) admin: Option<Admin>,
+    /// What one address may ask in a minute.
+    pub(crate) requests_per_minute: Option<u32>,
+    /// How long a connection may be still while a request is read, handled or answered: a client that stops in the
+    /// middle of a body, one that does not read its answer, and a handler that takes longer than anybody waits.
+    pub(crate) stall_timeout: Duration,
+    /// Where a proxy says the country.
+    pub(crate) country_header: Option<HeaderName>,
     /// What is logged.
     pub(crate) log: tracing::Level,
 }
@@ -148,6 +164,9 @@ struct Raw {
     admin_email: Option<String>,
     admin_password: Option<String>,
     admin_key: Option<String>,
+    requests_per_minute: Option<String>,
+    stall_timeout: Option<String>,
+    country_header: Option<String>,
     log: Option<String>,
 }
 
@@ -169,6 +188,9 @@ pub(crate) fn read() -> Result<Command, String> {
             Long("admin-email") => &mut raw.admin_email,
             Long("admin-password") => &mut raw.admin_password,
             Long("admin-key") => &mut raw.admin_key,
+            Long("requests-per-minute") => &mut raw.requests_per_minute,
+            Long("stall-timeout") => &mut raw.stall_timeout,
+            Long("country-header") => &mut raw.country_header,
             Long("log") => &mut raw.log,
             other => return Err(other.unexpected().to_string()),
         };
@@ -192,6 +214,9 @@ fn from_environment() -> Raw {
         admin_email: value("APPDEPOT_ADMIN_EMAIL"),
         admin_password: value("APPDEPOT_ADMIN_PASSWORD"),
         admin_key: value("APPDEPOT_ADMIN_KEY"),
+        requests_per_minute: value("APPDEPOT_REQUESTS_PER_MINUTE"),
+        stall_timeout: value("APPDEPOT_STALL_TIMEOUT"),
+        country_header: value("APPDEPOT_COUNTRY_HEADER"),
         log: value("APPDEPOT_LOG"),
     }
 }
@@ -213,6 +238,17 @@ fn check(raw: Raw) -> Result<Config, String> {
         public_url: raw.public_url.map(|url| public_url(&url)).transpose()?,
         organization: raw.organization.unwrap_or_else(|| "acme".to_owned()),
         admin_key: raw.admin_key.map(|key| admin_key(&key)).transpose()?,
+        requests_per_minute: raw
+            .requests_per_minute
+            .map(|count| positive("--requests-per-minute", &count))
+            .transpose()?,
+        stall_timeout: raw.stall_timeout.map_or(Ok(STALL_TIMEOUT), |seconds| {
+            positive("--stall-timeout", &seconds).map(|seconds| Duration::from_secs(seconds.into()))
+        })?,
+        country_header: raw
+            .country_header
+            .map(|name| name.parse().map_err(|_| "--country-header: the name of a header"))
+            .transpose()?,
         log: match raw.log.as_deref() {
             None => tracing::Level::WARN,
             Some(level) => level.parse().map_err(|_| "--log: error, warn, info, debug or trace")?,
@@ -223,6 +259,11 @@ fn check(raw: Raw) -> Result<Config, String> {
             (Some(email), password) => Some(Admin { email, password: password.map(Secret) }),
         },
     })
+}
+
+fn positive(flag: &str, text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("{flag}: a whole number from 1"))
 }
 
 // The values of these may hold secrets, so the messages do not repeat them.

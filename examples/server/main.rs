@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{Command, Config};
-use crate::serve::Signals;
+use crate::serve::{Manners, Signals};
 
 /// How often interrupted uploads and removals are looked for, and expired tokens forgotten.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -81,6 +81,7 @@ async fn run(config: Config) -> Outcome {
     let service = Service::builder(opened.depot.clone(), Arc::new(callers))
         .public_url(&public_url)
         .domain(&config.organization)
+        .metrics()
         .build();
     let signals = Signals::install()?;
 
@@ -96,7 +97,9 @@ async fn run(config: Config) -> Outcome {
     let workers: JoinSet<()> =
         (0..BUILD_WORKERS).map(|_| process_builds(opened.depot.clone(), stop.subscribe())).collect();
     let upkeep = tokio::spawn(upkeep(opened.depot, opened.keys));
-    serve::serve(listener, service, signals).await;
+    let manners =
+        Manners { stall_timeout: config.stall_timeout, country_header: config.country_header.clone() };
+    serve::serve(listener, service, manners, signals).await;
     upkeep.abort();
     stop.send_replace(true);
     let _ = tokio::time::timeout(BUILD_DRAIN, workers.join_all()).await;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use appdepot::http::Service;
+use appdepot::http::{Country, Service};
 use axum::extract::ConnectInfo;
 use axum::http::header::HOST;
-use axum::http::{Request, StatusCode, Version};
+use axum::http::{HeaderName, Request, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use futures::future::{Either, Ready, ready};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -27,9 +27,8 @@ use crate::stall::Stall;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of the headers of a request.
 const HEADER_BYTES: usize = 64 * 1024;
-/// How long a connection may be still while a request is read, handled or answered: a client that stops in the middle
-/// of a body, one that does not read its answer, and a handler that takes longer than anybody waits.
-const STALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// The same as HTTP/2 counts them (RFC 9113 §6.5.2).
+const HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Connections at a time. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 1_024;
 /// How long running requests may go on after the signal to stop.
@@ -37,9 +36,25 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `signals` say to stop, then lets running requests finish.
-pub(crate) async fn serve(listener: TcpListener, service: Service, mut signals: Signals) {
-    let mut server = Builder::new(TokioExecutor::new()).http1_only();
+/// Requests at a time on one connection of HTTP/2.
+const STREAMS: u32 = 100;
+
+/// How connections are treated.
+pub(crate) struct Manners {
+    /// How long one may be still during a request.
+    pub(crate) stall_timeout: Duration,
+    /// Where a proxy says the country.
+    pub(crate) country_header: Option<HeaderName>,
+}
+
+/// Serves HTTP/1.1 and HTTP/2 until `signals` say to stop, then lets running requests finish.
+pub(crate) async fn serve(listener: TcpListener, service: Service, manners: Manners, mut signals: Signals) {
+    let mut server = Builder::new(TokioExecutor::new());
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST_BYTES);
     server
         .http1()
         // Without a timer the timeout would do nothing.
@@ -65,9 +80,10 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut signals: 
         };
         // Small answers should not wait for more to come.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(WithPeer { service: service.clone(), peer });
-        let connection =
-            server.serve_connection(TokioIo::new(Stall::new(stream, STALL_TIMEOUT)), service).into_owned();
+        let country_header = manners.country_header.clone();
+        let service = TowerToHyperService::new(WithPeer { service: service.clone(), peer, country_header });
+        let stream = TokioIo::new(Stall::new(stream, manners.stall_timeout));
+        let connection = server.serve_connection(stream, service).into_owned();
         let connection = running.watch(connection);
         tokio::spawn(async move {
             // What goes wrong on a connection concerns nobody but its client.
@@ -99,11 +115,12 @@ impl Signals {
     }
 }
 
-/// Tells the service who is calling; it goes into the audit trail.
+/// Tells the service who is calling, and from where.
 #[derive(Clone)]
 struct WithPeer {
     service: Service,
     peer: SocketAddr,
+    country_header: Option<HeaderName>,
 }
 
 impl<B> tower::Service<Request<B>> for WithPeer
@@ -126,6 +143,10 @@ where
             return Either::Left(ready(Ok(StatusCode::BAD_REQUEST.into_response())));
         }
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        let country = self.country_header.as_ref().and_then(|name| request.headers().get(name));
+        if let Some(country) = country.and_then(|code| Country::parse(code.to_str().ok()?)) {
+            request.extensions_mut().insert(country);
+        }
         Either::Right(self.service.call(request))
     }
 }

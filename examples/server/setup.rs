@@ -8,7 +8,7 @@ use std::sync::Arc;
 use appdepot::authorize::Actor;
 use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys, Xacml};
 use appdepot::blobs::BlobStore;
-use appdepot::depot::{NewKey, NewUser};
+use appdepot::depot::{Limits, NewKey, NewUser};
 use appdepot::domain::{Grant, Id, Organization, Role, StorageProvider, StorageService, Stored, Timestamp};
 use appdepot::metadata::Extractor;
 use appdepot::query::{Field, Op, Query};
@@ -97,6 +97,7 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let sealing_key = sealing_key(&config.data.join("providers.key"))?;
     let builder = || {
         Depot::builder()
+            .limits(Limits { requests_per_address: config.requests_per_minute, ..Limits::default() })
             .storage(Arc::clone(&storage) as _, sealing_key.clone())
             .passwords(Arc::clone(&passwords) as _)
             .conditions(Arc::new(Xacml::new()))

@@ -10,9 +10,9 @@ use appdepot_core::depot::Depot;
 use appdepot_core::error::CredentialFault;
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::extract::ConnectInfo;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 
 /// The longest bearer token, in bytes.
 const TOKEN_LIMIT: usize = 8 * 1024;
@@ -66,7 +66,6 @@ impl Country {
 /// [`Country`] likewise, and what the client calls itself. Headers that proxies add are for the embedding server to
 /// judge.
 pub(crate) fn origin(parts: &Parts) -> Origin {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let device = parts.headers.get(USER_AGENT).map(|value| {
         String::from_utf8_lossy(value.as_bytes())
             .chars()
@@ -75,10 +74,16 @@ pub(crate) fn origin(parts: &Parts) -> Origin {
             .collect::<String>()
     });
     Origin {
-        address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()),
+        address: address(&parts.extensions),
         device: device.filter(|device| !device.is_empty()),
         country: parts.extensions.get::<Country>().map(|Country(code)| code.clone()),
     }
+}
+
+/// The peer's address, where the server passed it on.
+pub(crate) fn address(extensions: &Extensions) -> Option<String> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string())
 }
 
 /// The bearer token (RFC 6750 §2.1).

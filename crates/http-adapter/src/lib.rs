@@ -6,6 +6,7 @@
 
 mod call;
 mod dialects;
+mod metrics;
 mod service;
 mod storefront;
 #[cfg(test)]

@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use appdepot_core::Depot;
 use appdepot_core::authenticate::Authenticator;
+use appdepot_core::{Depot, Error, ErrorKind};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,14 +15,15 @@ use axum::routing::get;
 use axum::{BoxError, Json, Router};
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::call::Backend;
+use crate::call::{Backend, address};
 use crate::dialects::{applivery, emporix, redhat, wso2};
+use crate::metrics::Metrics;
 use crate::storefront;
 
 /// Serves a depot to HTTP clients, each in its own dialect.
@@ -36,6 +38,7 @@ use crate::storefront;
 /// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
+/// | `/metrics` | counters for Prometheus, where [`ServiceBuilder::metrics`] asks for them |
 ///
 /// A `tower::Service` for any body, so hyper and every tower stack can mount it; [`Service::router`] is for axum.
 /// Cheap to clone. Its `Debug` lists the routes.
@@ -43,6 +46,8 @@ use crate::storefront;
 /// - A request's peer address goes into the audit trail when the server passes it on as axum's `ConnectInfo`
 ///   extension.
 /// - The [`Country`](crate::Country) of a request is the extension of that type, if the server knows one.
+/// - Of one peer only so many requests are let in as the depot's limits say; the health and metrics paths are not
+///   counted.
 /// - A panic while a request is handled is answered with 500.
 /// - Large uploads and downloads stream; the server in front decides about timeouts.
 ///
@@ -91,6 +96,8 @@ pub struct Service {
     wso2: Router,
     storefront: Router,
     own: Router,
+    depot: Depot,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// What a [`Service`] needs to know.
@@ -100,6 +107,7 @@ pub struct ServiceBuilder {
     emporix: emporix::Switches,
     domain: String,
     wso2: wso2::Switches,
+    metrics: bool,
 }
 
 impl Service {
@@ -108,7 +116,7 @@ impl Service {
         let public_url = "http://localhost".to_owned();
         let backend = Backend { depot, authenticator, public_url };
         let (emporix, wso2) = (emporix::Switches::default(), wso2::Switches::default());
-        ServiceBuilder { backend, emporix, wso2, domain: String::new() }
+        ServiceBuilder { backend, emporix, wso2, domain: String::new(), metrics: false }
     }
 
     /// The same as an axum router, to be nested into an app with any state.
@@ -148,10 +156,26 @@ impl ServiceBuilder {
         self
     }
 
+    /// Counts requests, and shows the counters at `/metrics` to everyone who can reach it. They tell of no
+    /// organization and nobody. Default: off.
+    #[must_use]
+    pub fn metrics(mut self) -> Self {
+        self.metrics = true;
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Service {
         let backend = Arc::new(self.backend);
-        let own = Router::new()
+        let metrics = self.metrics.then(|| Arc::new(Metrics::new()));
+        let mut own = Router::new();
+        if let Some(metrics) = metrics.clone() {
+            let show = async move |State(backend): State<Arc<Backend>>| {
+                metrics.show(&backend.depot).await.unwrap_or_else(|error| Dialect::None.answer(error))
+            };
+            own = own.route("/metrics", get(show));
+        }
+        let own = own
             .route("/health/live", get(async || Json(json!({ "status": "live" }))))
             .route("/health/ready", get(readiness))
             .fallback(async || plain(StatusCode::NOT_FOUND, "not found"))
@@ -159,6 +183,8 @@ impl ServiceBuilder {
             .with_state(Arc::clone(&backend));
         // Each with its own answers for what it does not know, so they are kept apart.
         Service {
+            depot: backend.depot.clone(),
+            metrics,
             applivery: applivery::router(Arc::clone(&backend)),
             emporix: emporix::router(Arc::clone(&backend), self.emporix),
             redhat: redhat::router(Arc::clone(&backend), self.domain),
@@ -203,6 +229,18 @@ where
             *request.uri_mut() = uri;
         }
         let dialect = Dialect::of(request.uri().path());
+        let (method, since) = (request.method().clone(), Instant::now());
+        let metrics = self.metrics.clone();
+        if let Some(metrics) = &metrics {
+            request = request.map(|body| metrics.received(dialect.word(), body));
+        }
+        let counted = move |answer: Response| match metrics {
+            Some(metrics) => metrics.answered(dialect.word(), &method, since, answer),
+            None => answer,
+        };
+        if let Err(error) = self.admit(dialect, &request) {
+            return ready(Ok(counted(dialect.answer(error)))).boxed();
+        }
         let router = match dialect {
             Dialect::Applivery => &self.applivery,
             Dialect::Emporix => &self.emporix,
@@ -213,8 +251,21 @@ where
         };
         let answer = AssertUnwindSafe(router.clone().oneshot(request));
         // What a handler shares with others is whole at every step, so nothing broken is seen after a panic.
-        async move { Ok(answer.catch_unwind().await.map_or_else(|_| dialect.defect(), |Ok(answer)| answer)) }
-            .boxed()
+        async move {
+            let answer = answer.catch_unwind().await;
+            Ok(counted(answer.map_or_else(|_| dialect.answer(defect()), |Ok(answer)| answer)))
+        }
+        .boxed()
+    }
+}
+
+impl Service {
+    /// Whether the peer may ask now. How the server itself fares may always be asked.
+    fn admit(&self, dialect: Dialect, request: &Request<Body>) -> Result<(), Error> {
+        match address(request.extensions()) {
+            Some(address) if dialect != Dialect::None => self.depot.admit(&address),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -241,18 +292,40 @@ impl Dialect {
         }
     }
 
-    /// The answer to a request whose handling panicked.
-    fn defect(self) -> Response {
-        tracing::error!("a request handler panicked");
+    /// The answer to a request that no handler finished.
+    fn answer(self, error: Error) -> Response {
         match self {
-            Self::Applivery => applivery::Fault::internal().into_response(),
-            Self::Emporix => emporix::defect(),
-            Self::RedHat => redhat::Fault::internal().into_response(),
-            Self::Wso2 => wso2::defect(),
-            Self::Storefront => storefront::defect(),
-            Self::None => plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+            Self::Applivery => applivery::Fault::from(error).into_response(),
+            Self::Emporix => emporix::answer(error),
+            Self::RedHat => redhat::Fault::from(error).into_response(),
+            Self::Wso2 => wso2::answer(error),
+            Self::Storefront => storefront::answer(error),
+            Self::None => {
+                crate::call::log(&error);
+                let status = match error.kind() {
+                    ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                plain(status, error.message())
+            }
         }
     }
+
+    /// Its label in the metrics.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Applivery => "applivery",
+            Self::Emporix => "emporix",
+            Self::RedHat => "redhat",
+            Self::Wso2 => "wso2",
+            Self::Storefront => "storefront",
+            Self::None => "own",
+        }
+    }
+}
+
+fn defect() -> Error {
+    Error::internal("a request handler panicked")
 }
 
 /// The address with doubled slashes after `/mdm/` made single, if there are any: one dialect documents

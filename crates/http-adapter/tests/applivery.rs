@@ -13,7 +13,7 @@ use appdepot_core::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
 use appdepot_core::domain::{
     ApiKey, Asset, Entity as _, Id, Organization, Role, StorageProvider, StorageService, Stored, Timestamp,
 };
-use appdepot_core::error::CredentialFault;
+use appdepot_core::error::{CredentialFault, Detail};
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Problem, Source};
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::query::Query;
@@ -373,7 +373,9 @@ impl Authenticator for Tokens {
                 Ok(Actor { person, ..Actor::new(Subject::user(token)?) })
             }
             "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::limited(Duration::from_secs(30))),
+            "limited" => Err(Error::new(ErrorKind::Limited, "more than 20 apps")
+                .with_detail(Detail::Limit { limit: 20, unit: "apps" })),
+            "hasty" => Err(Error::limited(Duration::from_secs(30))),
             "unavailable" => Err(Error::unavailable("secret-source")),
             "broken" => Err(Error::internal("secret-source")),
             "panic" => panic!("the authenticator has a defect"),

@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in.
+//! How often somebody may try to sign in, and ask at all.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,7 +14,7 @@ use super::Limits;
 /// The most accounts and addresses that are counted. Beyond it the longest counted are forgotten.
 const COUNTED: usize = 100_000;
 
-/// Counts attempts to sign in, by account and by address, in this process: several processes allow each their own.
+/// Counts attempts, by account and by address, in this process: several processes allow each their own.
 pub(super) struct Attempts {
     windows: Mutex<HashMap<u64, Window>>,
     /// Names are kept as hashes that nobody outside can foresee, so that an entry has a fixed size.
@@ -46,9 +46,23 @@ impl Attempts {
     ) -> Result<()> {
         let window = limits.sign_in_window;
         if let Some(address) = address {
-            self.hit(self.hasher.hash_one(network(address)), limits.sign_ins_per_address, window, now)?;
+            self.count_address(address, limits.sign_ins_per_address, window, now)?;
         }
         self.hit(self.account(organization, account), limits.sign_ins_per_account, window, now)
+    }
+
+    /// Counts something that comes from an address, at most `most` times in a window of this length.
+    ///
+    /// # Errors
+    /// As [`Attempts::count`].
+    pub(super) fn count_address(
+        &self,
+        address: &str,
+        most: u32,
+        length: Duration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.hit(self.hasher.hash_one(network(address)), most, length, now)
     }
 
     /// Somebody signed in: what was tried on the account before is forgotten. On the address it is not, or whoever
@@ -123,6 +137,19 @@ mod tests {
         }
         assert!(count("dan", "10.0.0.1", NOW).is_err());
         count("ada", "10.0.0.1", NOW.after(limits.sign_in_window)).unwrap();
+    }
+
+    #[test]
+    fn requests_are_let_in_until_there_are_too_many() {
+        let limits = Limits { requests_per_address: Some(2), ..Limits::default() };
+        let depot = crate::depot::Depot::builder().limits(limits).clock(|| NOW).build();
+        for address in ["10.0.0.1", "10.0.0.1", "10.0.0.2"] {
+            depot.admit(address).unwrap();
+        }
+        let error = depot.admit("10.0.0.1").unwrap_err();
+        assert_eq!(error.detail(), &Detail::Retry { after: Duration::from_secs(60) });
+        let unlimited = crate::depot::Depot::builder().build();
+        assert!((0..1_000).all(|_| unlimited.admit("10.0.0.1").is_ok()));
     }
 
     #[test]

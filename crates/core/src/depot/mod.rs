@@ -119,6 +119,7 @@ struct Inner {
     passwords: Arc<dyn Passwords>,
     conditions: Arc<dyn Conditions>,
     attempts: Attempts,
+    requests: Attempts,
     inspector: Arc<dyn Inspector>,
     providers: BTreeMap<Id<StorageProvider>, Provider>,
     storage: Option<(Arc<dyn StorageFactory>, SealingKey)>,
@@ -163,6 +164,10 @@ pub struct Limits {
     pub sign_ins_per_address: u32,
     /// The window in which attempts to sign in are counted. Default 15 minutes.
     pub sign_in_window: Duration,
+    /// How many requests a server lets in from one address within a window; `None` for any number. Default `None`.
+    pub requests_per_address: Option<u32>,
+    /// The window in which requests are counted. Default 1 minute.
+    pub request_window: Duration,
 }
 
 impl Default for Limits {
@@ -181,6 +186,8 @@ impl Default for Limits {
             sign_ins_per_account: 10,
             sign_ins_per_address: 100,
             sign_in_window: Duration::from_secs(15 * 60),
+            requests_per_address: None,
+            request_window: Duration::from_secs(60),
         }
     }
 }
@@ -277,6 +284,7 @@ impl Depot {
             passwords: Arc::new(NoPasswords),
             conditions: Arc::new(NoConditions),
             attempts: Attempts::new(),
+            requests: Attempts::new(),
             inspector: Arc::new(NoInspector),
             providers: BTreeMap::new(),
             storage: None,
@@ -297,6 +305,25 @@ impl Depot {
     pub async fn ready(&self) -> Result<()> {
         let nothing = Key::Id { organization: Id::NIL, kind: Organization::KIND, id: Id::NIL };
         self.0.records.get(&nothing).await.map(|_| ())
+    }
+
+    /// Counts a request that comes from an address; for servers, before they do anything for it.
+    ///
+    /// # Errors
+    /// `Limited` when there were more than [`Limits::requests_per_address`], saying when to come back.
+    pub fn admit(&self, address: &str) -> Result<()> {
+        let limits = &self.0.limits;
+        let Some(most) = limits.requests_per_address else { return Ok(()) };
+        self.0.requests.count_address(address, most, limits.request_window, self.now())
+    }
+
+    /// How many builds wait to be read or are being read, of all organizations.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn waiting_builds(&self) -> Result<u64> {
+        let waiting = Query::of::<crate::domain::Job>(Id::NIL).limit(1).counted();
+        Ok(self.0.records.list(&waiting).await?.total.unwrap_or_default())
     }
 
     fn now(&self) -> Timestamp {

@@ -58,10 +58,11 @@ pub(super) async fn explain(State(backend): State<Arc<Backend>>, request: Reques
     page(&fault, language, base(&backend.public_url)).unwrap_or(response)
 }
 
-/// The answer to a request whose handling panicked.
-pub(crate) fn defect() -> Response {
-    let fault = Error::internal("a request handler panicked").into();
-    page(&fault, Language::En, "").unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+/// The answer to a request that no handler finished.
+pub(crate) fn answer(error: Error) -> Response {
+    crate::call::log(&error);
+    let status = status(error.kind());
+    page(&error.into(), Language::En, "").unwrap_or_else(|| status.into_response())
 }
 
 fn page(fault: &Fault, language: Language, base: &str) -> Option<Response> {

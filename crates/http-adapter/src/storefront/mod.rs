@@ -38,7 +38,7 @@ use axum::routing::MethodRouter;
 
 use crate::call::Backend;
 
-pub(crate) use fault::defect;
+pub(crate) use fault::answer;
 
 /// A path and what answers there.
 type Route = (&'static str, MethodRouter<Arc<Backend>>);

@@ -68,6 +68,7 @@ codes! {
     CONFLICT = 5909 CONFLICT;
     TOO_LARGE = 5913 PAYLOAD_TOO_LARGE;
     MEDIA_TYPE = 5915 UNSUPPORTED_MEDIA_TYPE;
+    TOO_OFTEN = 5929 TOO_MANY_REQUESTS;
     INTERNAL = 5950 INTERNAL_SERVER_ERROR;
     UNAVAILABLE = 5953 SERVICE_UNAVAILABLE;
 }
@@ -139,6 +140,7 @@ impl From<Error> for Fault {
             (ErrorKind::Conflict, _) => Self::new(CONFLICT, message),
             (ErrorKind::TooLarge, _) => Self::new(TOO_LARGE, message),
             (ErrorKind::Unsupported, _) => Self::new(EXTENSION, message),
+            (ErrorKind::Limited, Detail::Retry { .. }) => Self::new(TOO_OFTEN, message),
             (ErrorKind::Limited, _) => Self::new(LIMIT, "Limit Exceeded"),
             (ErrorKind::Unavailable, _) => Self::new(UNAVAILABLE, "Service unavailable"),
             (ErrorKind::Internal, _) => Self::internal(),

@@ -96,6 +96,7 @@
 //! | 5909 | 409 | conflict with what is stored |
 //! | 5913 | 413 | too large |
 //! | 5915 | 415 | wrong content type, or a compressed body |
+//! | 5929 | 429 | too many requests; `Retry-After` says when to come back |
 //! | 5950 | 500 | a defect on our side |
 //! | 5953 | 503 | a backend does not answer |
 

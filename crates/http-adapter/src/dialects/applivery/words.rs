@@ -286,6 +286,7 @@ pub(super) fn sort_field(word: &str) -> Option<Field> {
         "version" => return Some(Field::Revision),
         "name" => "name",
         "slug" => "slug",
+        "email" => "email",
         "description" => "description",
         "type" => "class",
         "size" => "content.length",

@@ -53,6 +53,7 @@ mod words;
 
 use std::sync::Arc;
 
+use appdepot_core::Error;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
@@ -91,9 +92,9 @@ pub fn read_sort(text: &str) -> Vec<appdepot_core::query::Sort> {
     words::sort(text)
 }
 
-/// The answer to a request whose handling panicked.
-pub(crate) fn defect() -> Response {
-    fault::Fault::defect().into_response()
+/// The answer to a request that no handler finished.
+pub(crate) fn answer(error: Error) -> Response {
+    fault::Fault::from(error).into_response()
 }
 
 /// The routes of this dialect: everything below `/media` and `/oauth`.

@@ -80,6 +80,7 @@ mod words;
 
 use std::sync::Arc;
 
+use appdepot_core::Error;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
@@ -98,9 +99,9 @@ pub struct Switches {
     pub require_conditions: bool,
 }
 
-/// The answer to a request whose handling panicked.
-pub(crate) fn defect() -> Response {
-    fault::Fault::defect().into_response()
+/// The answer to a request that no handler finished.
+pub(crate) fn answer(error: Error) -> Response {
+    fault::Fault::from(error).into_response()
 }
 
 /// The routes of this dialect: everything below `/api/appm`.
