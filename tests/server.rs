@@ -384,6 +384,58 @@ fn secrets_are_seen_only_where_they_are_issued() {
     answers.push(server.emporix_upload(&token, r#"{"type":"BLOB","access":"PRIVATE"}"#, b"a note"));
     let missing = format!("{assets}/0123456789abcdef01234567");
     answers.push(server.send("DELETE", &missing, Some(&key), None));
+
+    // What leads to a package, and a token of an app. The answers that issue or show one are not searched.
+    let post = |path: &str, body: Value| {
+        let body = body.to_string();
+        server.send("POST", path, Some(&key), Some(("application/json", body.as_bytes())))
+    };
+    let app = "/v1/organizations/acme/apps/notes";
+    assert_eq!(post("/v1/organizations/acme/apps", json!({ "name": "Notes" })).status, 200);
+    let (kind, body) = form(&[("build", Some("notes.apk"), APK)]);
+    let build = server.send("POST", &format!("{app}/builds"), Some(&key), Some((&kind, &body))).json();
+    let build = format!("{app}/builds/{}", build["data"]["id"].as_str().unwrap());
+    while server.get(&key, &build).json()["data"]["status"] != "processed" {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let ticket = text(&server.get(&key, &format!("{build}/downloadToken")).json()["data"]["token"]);
+    let app_token = post(&format!("{app}/tokens"), json!({ "description": "CI" })).json();
+    let app_token = text(&app_token["data"]["bearer"]);
+    let (publisher, store) = ("/api/appm/publisher/v1.1", "/api/appm/store/v1.1");
+    let (kind, body) = form(&[("file", Some("icon.png"), b"a picture")]);
+    let path = format!("{publisher}/apps/static-contents?appType=mobileapp");
+    let picture = server.send("POST", &path, Some(&key), Some((&kind, &body))).json()["id"].clone();
+    let (kind, body) = form(&[("file", Some("notes.apk"), APK)]);
+    let path = format!("{publisher}/apps/mobile/binaries");
+    let binary = server.send("POST", &path, Some(&key), Some((&kind, &body))).json();
+    let mobile = json!({
+        "name": "Mobile notes", "version": "1.0.0", "displayName": "Notes", "description": "notes",
+        "category": "Business", "platform": "android", "marketType": "enterprise", "banner": picture,
+        "thumbnailUrl": picture, "screenshots": [picture], "appmeta": binary,
+    });
+    let mobile = text(&post(&format!("{publisher}/apps/mobileapp"), mobile).json()["id"]);
+    for action in ["Submit%20for%20Review", "Approve", "Publish"] {
+        let path = format!("{publisher}/apps/mobileapp/change-lifecycle?appId={mobile}&action={action}");
+        assert_eq!(post(&path, json!({})).status, 202, "{action}");
+    }
+    let path = format!("{store}/apps/mobile/id/{mobile}/download");
+    let link = text(&post(&path, json!({})).json()["appUrl"]);
+    let once = link.rsplit('/').next().unwrap().to_owned();
+    for (path, status) in [
+        (format!("/v1/download/{ticket}"), 302),
+        (format!("/v1/download/{ticket}/package.apk"), 200),
+        (format!("/v1/download/{ticket}x"), 401),
+        (format!("/install/{ticket}"), 200),
+        (format!("/install/{ticket}/package"), 200),
+        (format!("/install/{ticket}x"), 410),
+        (format!("{store}/apps/mobile/binaries/one-time/{once}"), 200),
+        (format!("{store}/apps/mobile/binaries/one-time/{once}"), 403),
+    ] {
+        assert_eq!(server.send("GET", &path, None, None).status, status, "{path}");
+    }
+    answers.push(server.get(&app_token, "/v1/integrations/builds"));
+    answers.push(server.get(&app_token, assets));
     assert_eq!(server.stop(), Some(0));
     let session = sign_in(data.path(), &password).unwrap();
     let server = start("second");
@@ -394,7 +446,9 @@ fn secrets_are_seen_only_where_they_are_issued() {
     assert!(answers.iter().filter(|answer| answer.status == 200).count() >= 5);
     assert!(answers.iter().filter(|answer| answer.status == 401).count() >= 15);
 
-    let secrets = [secret, &password, &token, session.split_once('.').unwrap().1];
+    let after_dot = |text: &str| text.split_once('.').unwrap().1.to_owned();
+    let (session, app_token) = (after_dot(&session), after_dot(&app_token));
+    let secrets = [secret, &password, &token, &session, &app_token, &ticket, &once];
     let mut searched: Vec<(String, Vec<u8>)> =
         answers.iter().map(|answer| (format!("{answer:?}"), answer.body.clone())).collect();
     for folder in [data.path(), logs.path()] {

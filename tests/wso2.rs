@@ -92,6 +92,10 @@ async fn every_action_is_taken_or_refused_as_table_and_roles_say() {
     assert_eq!(taken, edges + (edges - submitting) + submitting + reviewing);
 }
 
+/// What WSO2 calls roles are groups here.
+const GROUP: &str = "http://wso2.org/claims/role";
+const ROLE: &str = "urn:oasis:names:tc:xacml:2.0:subject:role";
+
 /// The documented fragment, asking for a role of this name.
 fn fragment(role: &str) -> String {
     format!(
@@ -102,7 +106,9 @@ fn fragment(role: &str) -> String {
 #[tokio::test]
 async fn whom_a_policy_does_not_permit_does_not_subscribe() {
     let deny = format!(r#"<Rule Effect="Deny" RuleId="r1">{}</Rule>"#, fragment("contractor"));
+    // Who is in no group has no role either, which is undecided where there must be one.
     let except = fragment("contractor")
+        .replace("MustBePresent=\"true\"", "MustBePresent=\"false\"")
         .replace("<Condition>", r#"<Rule Effect="Permit" RuleId="r1"><Condition><Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:not">"#)
         .replace("</Condition>", "</Apply></Condition></Rule>");
     // Mia is a contractor, Cleo is not.
@@ -111,7 +117,10 @@ async fn whom_a_policy_does_not_permit_does_not_subscribe() {
         (Xacml::new(), except, 403, 200),
         (Xacml::new(), deny.clone(), 403, 403),
         (Xacml::new().only_deny_blocks(), deny, 403, 200),
-        (Xacml::new(), fragment("org.member"), 200, 403),
+        // Mia's role, which no group is, and her group, which is none of her roles.
+        (Xacml::new(), fragment("org.member"), 403, 403),
+        (Xacml::new(), fragment("org.member").replace(GROUP, ROLE), 200, 403),
+        (Xacml::new(), fragment("contractor").replace(GROUP, ROLE), 403, 403),
     ] {
         let works = Works::with(conditions).await;
         let group = works.depot.create_group(&works.system, works.acme, "contractor", "").await.unwrap();

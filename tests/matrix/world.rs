@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) depot: Depot,
     pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) blobs: Arc<MemoryBlobs>,
     pub(crate) chain: Chain,
     pub(crate) acme: Place,
     pub(crate) rival: Place,
@@ -69,9 +70,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let records = Arc::new(MemoryRecords::new());
         let authorizer: Arc<dyn Authorizer> = Arc::new(CasbinAuthorizer::new(records.clone()));
+        let blobs = Arc::new(MemoryBlobs::new());
         let depot = Depot::builder()
             .records(records.clone())
-            .blobs(Arc::new(MemoryBlobs::new()))
+            .blobs(blobs.clone())
             .authorizer(authorizer.clone())
             .passwords(Arc::new(Argon2Passwords::with_parameters(64, 1, 1).unwrap()))
             .conditions(Arc::new(Xacml::new()))
@@ -88,7 +90,7 @@ impl World {
         let service = Service::builder(depot.clone(), Arc::new(chain.clone())).domain(SLUGS[0]).build();
         let (acme, rival) = (Place::default(), Place::default());
         let missing = Values::new();
-        let mut world = Self { service, depot, authorizer, chain, acme, rival, missing, folder };
+        let mut world = Self { service, depot, authorizer, blobs, chain, acme, rival, missing, folder };
         world.acme = world.settle(0).await;
         world.rival = world.settle(1).await;
         world.missing = world.rival.values.iter().map(|(name, value)| (*name, nothing_like(value))).collect();
@@ -138,6 +140,10 @@ impl World {
                 self.authorizer.authorize(&actor, permission, &target).await.is_ok()
             }
         }
+    }
+
+    pub(crate) async fn actor(&self, token: &str) -> Actor {
+        self.chain.authenticate(token).await.unwrap()
     }
 
     /// How much has happened in an organization.

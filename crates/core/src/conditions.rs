@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::authorize::{Person, Subject};
+use crate::domain::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads the conditions of policies and holds them against people.
@@ -20,6 +21,7 @@ pub trait Conditions: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     /// - No, for what is not understood or cannot be decided.
     /// - Takes bounded time, whatever the condition.
+    /// - A group is no role and a role no group, whatever they are called: who makes groups gives no roles.
     fn permits(&self, condition: &str, facts: &Facts) -> bool;
 }
 
@@ -34,6 +36,8 @@ pub struct Facts {
     pub groups: BTreeSet<String>,
     /// The names of the roles they or their groups have, in the organization or on the app.
     pub roles: BTreeSet<String>,
+    /// When it is asked.
+    pub at: Timestamp,
 }
 
 /// Understands no condition and permits nobody.

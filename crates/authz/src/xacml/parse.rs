@@ -4,12 +4,13 @@ use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::{Attribute, Bag, Compare, Effect, Rule, Test, Text, pattern};
+use super::expression::{Attribute, Expression};
+use super::function::{Function, Over, pattern};
+use super::value::{Shape, Type, Value};
+use super::{Effect, Rule};
 
 /// The deepest nesting of elements.
 const DEPTH: usize = 32;
-const STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
-const SUBJECT: &str = "urn:oasis:names:tc:xacml:1.0:subject-category:access-subject";
 
 /// Where, in characters from the start, and what.
 type Refusal = (usize, String);
@@ -87,15 +88,6 @@ fn attributes(tag: &BytesStart<'_>) -> Option<Vec<(String, String)>> {
     read.collect()
 }
 
-fn compare(name: &str) -> Option<Compare> {
-    match name {
-        "string-equal" => Some(Compare::Equal),
-        "string-equal-ignore-case" => Some(Compare::EqualIgnoreCase),
-        "string-regexp-match" => Some(Compare::Regexp),
-        _ => None,
-    }
-}
-
 impl Element {
     fn refuse<T>(&self, message: impl Into<String>) -> Parsed<T> {
         Err((self.at, message.into()))
@@ -106,13 +98,6 @@ impl Element {
             Some((_, value)) => Ok(value),
             None => self.refuse(format!("{} without {name}", self.name)),
         }
-    }
-
-    fn expect(&self, name: &str, value: &str) -> Parsed<()> {
-        if self.attribute(name)? == value {
-            return Ok(());
-        }
-        self.refuse(format!("another {name} than {value}"))
     }
 
     /// The children, which must be this many.
@@ -146,108 +131,105 @@ impl Element {
         }
     }
 
-    fn condition(&self) -> Parsed<Test> {
+    fn condition(&self) -> Parsed<Expression> {
         let [test] = self.only()?;
-        test.test()
+        let (expression, shape) = test.expression()?;
+        if shape != Type::Boolean.one() {
+            return test.refuse("a Condition that is not a boolean");
+        }
+        Ok(expression)
     }
 
-    /// The function that an `Apply` or a `Function` names, without what all names begin with.
-    fn function(&self, element: &str) -> Parsed<&str> {
-        if self.name != element {
-            return self.refuse(format!("{} instead of {element}", self.name));
-        }
-        let id = self.attribute("FunctionId")?;
-        let of = |version| id.strip_prefix(version)?.strip_prefix(":function:");
-        match (of("urn:oasis:names:tc:xacml:1.0"), of("urn:oasis:names:tc:xacml:3.0")) {
-            // XACML 3.0 took these over under new names; the others kept theirs.
-            (None, Some(name @ ("any-of" | "string-equal-ignore-case"))) | (Some(name), _) => Ok(name),
-            _ => self.refuse(format!("the function {id} is not known")),
-        }
-    }
-
-    /// Something that holds or does not.
-    fn test(&self) -> Parsed<Test> {
-        let name = self.function("Apply")?;
-        let tests = || self.children.iter().map(Self::test).collect::<Parsed<Vec<_>>>();
-        match name {
-            "and" => Ok(Test::And(tests()?)),
-            "or" => Ok(Test::Or(tests()?)),
-            "not" => {
-                let [test] = self.only()?;
-                Ok(Test::Not(Box::new(test.test()?)))
-            }
-            "any-of" => {
-                let [function, text, bag] = self.only()?;
-                let Some(compare) = compare(function.function("Function")?) else {
-                    return function.refuse("a function that does not compare two strings");
-                };
-                let text = text.pattern_for(compare)?;
-                Ok(Test::AnyOf(compare, text, bag.bag()?))
-            }
-            "string-is-in" => {
-                let [text, bag] = self.only()?;
-                Ok(Test::AnyOf(Compare::Equal, text.text()?, bag.bag()?))
-            }
-            "string-at-least-one-member-of" => {
-                let [one, other] = self.only()?;
-                Ok(Test::Overlap(one.bag()?, other.bag()?))
-            }
-            other => match compare(other) {
-                Some(compare) => {
-                    let [one, two] = self.only()?;
-                    Ok(Test::Compare(compare, one.pattern_for(compare)?, two.text()?))
+    /// An expression and what it comes to.
+    fn expression(&self) -> Parsed<(Expression, Shape)> {
+        match self.name.as_str() {
+            "AttributeValue" => {
+                let of = self.data_type()?;
+                let [] = self.only()?;
+                match of.read(&self.text) {
+                    Some(value) => Ok((Expression::Value(value), of.one())),
+                    None => self.refuse("a value that is not of its DataType"),
                 }
-                None => self.refuse(format!("the function {other} is not known as a condition")),
-            },
+            }
+            "AttributeDesignator" => {
+                let (category, id) = (self.attribute("Category")?, self.attribute("AttributeId")?);
+                let Some(which) = Attribute::named(category, id) else {
+                    return self.refuse(format!("the attribute {id} is not known in {category}"));
+                };
+                let of = self.data_type()?;
+                if which.of() != of {
+                    return self.refuse("another DataType than that of the attribute");
+                }
+                let required = match self.attribute("MustBePresent")? {
+                    "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return self.refuse("a MustBePresent that is neither true nor false"),
+                };
+                Ok((Expression::Attribute { which, required }, of.bag()))
+            }
+            "Apply" => self.apply(),
+            other => self.refuse(format!("{other} instead of an expression")),
         }
     }
 
-    /// A text, which must be a good pattern where it will be one.
-    fn pattern_for(&self, compare: Compare) -> Parsed<Text> {
-        let text = self.text()?;
-        match (compare, &text) {
-            (Compare::Regexp, Text::Literal(literal)) if pattern(literal).is_err() => {
+    fn apply(&self) -> Parsed<(Expression, Shape)> {
+        let id = self.attribute("FunctionId")?;
+        if let Some(over) = Over::named(id) {
+            return self.over(over);
+        }
+        let function = self.function()?;
+        let (arguments, shapes): (Vec<_>, Vec<_>) = parts(&self.children)?.into_iter().unzip();
+        self.check_pattern(function, &arguments)?;
+        match function.shape(&shapes) {
+            Some(shape) => Ok((Expression::Apply(function, arguments), shape)),
+            None => self.refuse(format!("arguments that {id} does not take")),
+        }
+    }
+
+    /// A function of two, a value and a bag in either order.
+    fn over(&self, over: Over) -> Parsed<(Expression, Shape)> {
+        let [named, one, other] = self.only()?;
+        if named.name != "Function" {
+            return named.refuse(format!("{} instead of Function", named.name));
+        }
+        let function = named.function()?;
+        let ((one, first), (other, second)) = (one.expression()?, other.expression()?);
+        let members = [first.of.one(), second.of.one()];
+        if first.bag == second.bag || function.shape(&members) != Some(Type::Boolean.one()) {
+            return self.refuse("arguments that are not a value and a bag for the function");
+        }
+        let arguments = [one, other];
+        self.check_pattern(function, &arguments)?;
+        Ok((Expression::Over(over, function, Box::new(arguments)), Type::Boolean.one()))
+    }
+
+    fn function(&self) -> Parsed<Function> {
+        let id = self.attribute("FunctionId")?;
+        match Function::named(id) {
+            Some(function) => Ok(function),
+            None => self.refuse(format!("the function {id} is not known")),
+        }
+    }
+
+    /// What will be a pattern must be a good one.
+    fn check_pattern(&self, function: Function, arguments: &[Expression]) -> Parsed<()> {
+        match (function, arguments) {
+            (Function::Matches, [Expression::Value(Value::Text(text)), _]) if pattern(text).is_err() => {
                 self.refuse("a pattern that is not understood")
             }
-            _ => Ok(text),
+            _ => Ok(()),
         }
     }
 
-    fn text(&self) -> Parsed<Text> {
-        if self.name == "AttributeValue" {
-            self.expect("DataType", STRING)?;
-            let [] = self.only()?;
-            return Ok(Text::Literal(self.text.clone()));
-        }
-        match self.function("Apply")? {
-            "string-one-and-only" => {
-                let [bag] = self.only()?;
-                Ok(Text::Only(bag.bag()?))
-            }
-            other => self.refuse(format!("the function {other} is not known as a string")),
+    fn data_type(&self) -> Parsed<Type> {
+        let id = self.attribute("DataType")?;
+        match Type::parse(id) {
+            Some(of) => Ok(of),
+            None => self.refuse(format!("the DataType {id} is not known")),
         }
     }
+}
 
-    fn bag(&self) -> Parsed<Bag> {
-        if self.name != "AttributeDesignator" {
-            return match self.function("Apply")? {
-                "string-bag" => Ok(Bag::Of(self.children.iter().map(Self::text).collect::<Parsed<_>>()?)),
-                other => self.refuse(format!("the function {other} is not known as a bag of strings")),
-            };
-        }
-        self.expect("DataType", STRING)?;
-        self.expect("Category", SUBJECT)?;
-        let attribute = match self.attribute("AttributeId")? {
-            "http://wso2.org/claims/role" => Attribute::Role,
-            "http://wso2.org/claims/emailaddress" => Attribute::Email,
-            "urn:oasis:names:tc:xacml:1.0:subject:subject-id" => Attribute::Subject,
-            other => return self.refuse(format!("the attribute {other} is not known")),
-        };
-        let required = match self.attribute("MustBePresent")? {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => return self.refuse("a MustBePresent that is neither true nor false"),
-        };
-        Ok(Bag::Attribute { attribute, required })
-    }
+fn parts(elements: &[Element]) -> Parsed<Vec<(Expression, Shape)>> {
+    elements.iter().map(Element::expression).collect()
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use appdepot_core::authorize::{Person, Subject};
+use appdepot_core::domain::Timestamp;
 
 use super::*;
 
@@ -10,6 +11,7 @@ fn facts(groups: &[&str]) -> Facts {
         person: Person { email: "ada@example.com".to_owned(), ..Person::default() },
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         roles: ["org.member".to_owned()].into(),
+        at: Timestamp::parse("2026-11-22T21:30:00Z").unwrap(),
     }
 }
 
@@ -34,6 +36,7 @@ fn attribute(id: &str, required: bool) -> String {
 }
 
 const ROLE: &str = "http://wso2.org/claims/role";
+const GIVEN: &str = "urn:oasis:names:tc:xacml:2.0:subject:role";
 const EMAIL: &str = "http://wso2.org/claims/emailaddress";
 const SUBJECT: &str = "urn:oasis:names:tc:xacml:1.0:subject:subject-id";
 
@@ -72,7 +75,10 @@ fn each_function_does_what_it_says() {
         (is("staff"), true),
         (is("a &amp; b"), true),
         (is("<![CDATA[a & b]]>"), true),
-        (is("org.member"), true),
+        // A group is no role, whatever it is called, and a role no group.
+        (is("org.member"), false),
+        (apply("string-is-in", &[value("org.member"), attribute(GIVEN, false)].concat()), true),
+        (apply("string-is-in", &[value("staff"), attribute(GIVEN, false)].concat()), false),
         (is("Staff"), false),
         (apply("string-equal", &[value("ada"), only(SUBJECT)].concat()), true),
         (apply("string-equal", &[value("ada@example.com"), only(EMAIL)].concat()), true),
@@ -137,18 +143,90 @@ fn what_is_not_understood_is_refused_where_it_stands() {
         ("<Rule Effect='Maybe' RuleId='r'/>", "character 1: an Effect"),
         ("<Rule RuleId='r'/>", "character 1: Rule without Effect"),
         ("<Rule Effect='Deny'><!-- ü --><Target/></Rule>", "character 31: Target in a Rule"),
-        (unknown.as_str(), "the function string-concatenate is not known"),
+        (unknown.as_str(), "string-concatenate is not known"),
         (&rule("Permit", &apply("string-regexp-match", &[value("("), value("x")].concat())), "a pattern"),
         (
             &rule("Permit", &apply("string-regexp-match", &[value("(x{1000}){1000}"), value("x")].concat())),
             "a pattern",
         ),
         (&rule("Permit", &is("x").replace(ROLE, "age")), "the attribute age is not known"),
-        (&rule("Permit", &is("x").replace("#string", "#integer")), "another DataType"),
+        (&rule("Permit", &is("x").replace("#string", "#date")), "the DataType http"),
+        (&rule("Permit", &is("1").replace("#string", "#integer")), "another DataType"),
+        (&rule("Permit", &value("x")), "not a boolean"),
+        (&rule("Permit", &apply("and", &value("x"))), "arguments that"),
+        (
+            &rule("Permit", &apply("integer-equal", &[value("1"), typed("integer", "1")].concat())),
+            "arguments that",
+        ),
+        (&rule("Permit", &apply("string-less-than", &[value("1"), value("2")].concat())), "is not known"),
+        (
+            &rule(
+                "Permit",
+                &apply("integer-equal", &[typed("integer", "1.5"), typed("integer", "1")].concat()),
+            ),
+            "not of its",
+        ),
+        (
+            &rule(
+                "Permit",
+                &apply("time-equal", &[typed("time", "25:00:00"), typed("time", "01:00:00")].concat()),
+            ),
+            "not of its",
+        ),
         (deep.as_str(), "nested too deep"),
     ] {
         let error = Xacml::new().check(text).unwrap_err();
         assert!(error.to_string().contains(said), "{text}: {error}");
+    }
+}
+
+fn typed(kind: &str, text: &str) -> String {
+    value(text).replace("#string", &format!("#{kind}"))
+}
+
+#[test]
+fn numbers_and_times_are_compared() {
+    let ada = facts(&["staff", "a", "b"]);
+    let now = attribute("urn:oasis:names:tc:xacml:1.0:environment:current-time", true)
+        .replace("1.0:subject-category:access-subject", "3.0:attribute-category:environment")
+        .replace("#string", "#time");
+    let now = apply("time-one-and-only", &now);
+    let number = |text: &str| typed("integer", text);
+    let time = |text: &str| typed("time", text);
+    let size = apply("string-bag-size", &attribute(ROLE, false));
+    for (function, arguments, holds) in [
+        ("integer-equal", [size.as_str(), &number("3")].concat(), true),
+        ("integer-equal", [size.as_str(), &number(" 03 ")].concat(), true),
+        ("integer-greater-than", [size.as_str(), &number("2")].concat(), true),
+        ("integer-greater-than", [size.as_str(), &number("3")].concat(), false),
+        ("integer-greater-than-or-equal", [size.as_str(), &number("3")].concat(), true),
+        ("integer-less-than", [size.as_str(), &number("-3")].concat(), false),
+        ("integer-less-than-or-equal", [number("-9223372036854775808"), size.clone()].concat(), true),
+        ("time-less-than", [now.as_str(), &time("22:00:00")].concat(), true),
+        ("time-greater-than", [now.as_str(), &time("22:00:00+01:00")].concat(), true),
+        ("time-equal", [now.as_str(), &time("23:30:00.000+02:00")].concat(), true),
+        ("time-in-range", [now.as_str(), &time("08:00:00"), &time("22:00:00")].concat(), true),
+        ("time-in-range", [now.as_str(), &time("08:00:00"), &time("18:00:00")].concat(), false),
+        // Over midnight.
+        ("time-in-range", [now.as_str(), &time("21:00:00"), &time("06:00:00")].concat(), true),
+        ("time-in-range", [now.as_str(), &time("22:00:00"), &time("06:00:00")].concat(), false),
+        (
+            "all-of",
+            [function("string-regexp-match").as_str(), &value("^."), &attribute(ROLE, true)].concat(),
+            true,
+        ),
+        ("all-of", [function("string-equal").as_str(), &value("a"), &attribute(ROLE, true)].concat(), false),
+        ("any-of", [function("string-equal").as_str(), &attribute(ROLE, true), &value("a")].concat(), true),
+        ("string-subset", [attribute(ROLE, true), attribute(ROLE, true)].concat(), true),
+        (
+            "string-equal",
+            [value("ada"), apply("string-normalize-to-lower-case", &value("ADA"))].concat(),
+            true,
+        ),
+    ] {
+        let text = rule("Permit", &apply(function, &arguments));
+        Xacml::new().check(&text).unwrap();
+        assert_eq!(Xacml::new().permits(&text, &ada), holds, "{text}");
     }
 }
 

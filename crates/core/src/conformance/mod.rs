@@ -15,6 +15,7 @@
 
 pub mod authorize;
 pub mod blobs;
+pub mod conditions;
 pub mod depot;
 pub mod faulty;
 pub mod records;

@@ -243,6 +243,7 @@ impl Depot {
         let grants = self.list_all::<Grant>(held).await?.into_iter();
         let here = grants.filter(|grant| grant.app.is_none_or(|app| app == release.app));
         let roles = here.map(|grant| grant.role.as_str().to_owned()).collect();
-        Ok(Facts { subject: actor.subject.clone(), person: actor.person.clone(), groups, roles })
+        let (subject, person, at) = (actor.subject.clone(), actor.person.clone(), self.now());
+        Ok(Facts { subject, person, groups, roles, at })
     }
 }
