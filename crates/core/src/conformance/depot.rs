@@ -21,14 +21,14 @@ use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::{Actor, Person};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
-use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile};
+use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile, Purpose, StoreChange};
 use crate::domain::{
-    Access, Asset, AssetClass, Blob, BlobState, Build, BuildStatus, Content, Entity, EventFilter, Extra,
-    File, Id, LifecycleName, Location, Organization, Stored, Timestamp,
+    Access, App, Asset, AssetClass, Blob, BlobState, Build, BuildStatus, Content, Entity, EventFilter, Extra,
+    File, Id, LifecycleName, Listing, Location, Organization, Release, Stored, Timestamp,
 };
-use crate::inspect::{Hint, Inspection, Inspector, Platform, Source};
+use crate::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use crate::lifecycle::State;
-use crate::query::Query;
+use crate::query::{Field, Op, Query, Sort};
 use crate::records::{Batch, Change, Key, RecordStore};
 use crate::{Error, ErrorKind, Result};
 
@@ -54,6 +54,8 @@ cases! { Backends:
     of_two_uploads_under_one_alias_one_remains
     a_build_is_processed_once_whatever_breaks
     a_removed_build_leaves_nothing
+    a_file_with_a_use_is_used_or_gone
+    a_store_shows_all_that_was_asked_for_or_what_it_showed
     a_build_that_is_never_finished_is_given_up
     bytes_before_their_record_are_found_out
     a_ready_record_before_its_bytes_is_found_out
@@ -76,14 +78,26 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Longer than a worker may hold a build, and shorter than an upload may take.
 const LEASE: Duration = Duration::from_secs(3600);
 
-/// Knows no format, and finds an icon in every file.
+/// What a file is called that is a package.
+const PACKAGE: &str = "notes.apk";
+
+/// Knows no format but by name, and finds an icon in every file.
 #[derive(Debug)]
 struct Icons;
 
 #[async_trait]
 impl Inspector for Icons {
-    async fn inspect(&self, _: &dyn Source, _: &Hint) -> Inspection {
-        Inspection::unknown()
+    async fn inspect(&self, _: &dyn Source, hint: &Hint) -> Inspection {
+        if hint.file_name.as_deref() != Some(PACKAGE) {
+            return Inspection::unknown();
+        }
+        let package = Package {
+            id: "com.example.notes".to_owned(),
+            version: Some("1.0".to_owned()),
+            platform: Some(Platform::Android),
+            ..Package::default()
+        };
+        Inspection { format: Format::Apk, package: Some(package), ..Inspection::unknown() }
     }
 
     async fn icon(&self, _: &dyn Source, _: Option<u32>) -> Option<Bytes> {
@@ -143,15 +157,39 @@ impl World {
         Ok(opened.stream.try_collect::<Vec<Bytes>>().await?.concat())
     }
 
+    /// Removes everything, so that the next world's check need not read it.
+    async fn clear(&self) -> Result<()> {
+        let (depot, system) = (self.depot(), system());
+        for app in depot.apps(&system, Query::of::<App>(self.organization)).await?.items {
+            depot.remove_app(&system, self.organization, app.id).await?;
+        }
+        for asset in self.assets().await? {
+            depot.remove_asset(&system, self.organization, asset.id).await?;
+        }
+        Ok(())
+    }
+
     async fn upload(&self, depot: &Depot, text: &'static str) -> Result<Stored<Asset>> {
         depot.upload(&system(), self.organization, NewAsset::default(), NewFile::default(), body(text)).await
     }
 
+    /// An app whose releases are published at once.
+    async fn app(&self, name: &str) -> Result<Stored<App>> {
+        let lifecycle = LifecycleName::Direct;
+        let app = NewApp { name: name.to_owned(), lifecycle, ..NewApp::default() };
+        self.depot().create_app(&system(), self.organization, app).await
+    }
+
+    /// A release that comes in as a file, which drops the one before it.
+    async fn release(&self, depot: &Depot, app: Id<App>, text: &'static str) -> Result<()> {
+        let file = NewFile { file_name: PACKAGE.to_owned(), ..NewFile::default() };
+        let purpose = Purpose::Release { app, variant: String::new(), keep: 1 };
+        depot.upload_for(&system(), self.organization, file, body(text), || Ok(purpose)).await
+    }
+
     /// A build of an app of its own, of which the uploader says what the file does not.
     async fn build(&self, depot: &Depot) -> Result<Stored<Build>> {
-        let lifecycle = LifecycleName::Direct;
-        let app = NewApp { name: "Notes".to_owned(), lifecycle, ..NewApp::default() };
-        let app = self.depot().create_app(&system(), self.organization, app).await?;
+        let app = self.app("Notes").await?;
         let (version, platform) = (Some("1.0".to_owned()), Some(Platform::Linux));
         let new = NewBuild { version, platform, ..NewBuild::default() };
         let file = NewFile::default();
@@ -205,6 +243,7 @@ async fn at_every_call<T: Debug>(
             same(&format!("after the sweep; {case}"), &world.wrong().await?, &Vec::new())?;
             look(&world, &outcome, &case).await?;
             same(&format!("left over; {case}"), &world.blobs().await?, &world.assets().await?.len())?;
+            world.clear().await?;
         }
     }
     Ok(())
@@ -375,6 +414,70 @@ async fn a_removed_build_leaves_nothing(backends: Backends) -> Outcome {
     at_every_call(&backends, false, flow, async |world, outcome, case| {
         let left = (world.builds().await?.len(), world.assets().await?.len());
         holds(&format!("{case}: {left:?}"), if outcome.is_ok() { left == (0, 0) } else { left.0 <= 1 })
+    })
+    .await
+}
+
+/// A file that comes in for a release: the release with its package and its icon, or none of them. The release that
+/// it takes the place of stays until then, and may stay a while longer.
+async fn a_file_with_a_use_is_used_or_gone(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let app = world.app("Notes").await?.id;
+        world.release(&world.depot(), app, "old").await?;
+        world.pass(Duration::from_secs(1));
+        world.release(depot, app, "new").await?;
+        Ok(())
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        let query =
+            Query::of::<Release>(world.organization).sort(Sort::ascending(Field::parse("publishedAt")?));
+        let releases = world.depot().releases(&system(), query).await?.items;
+        let mut texts = Vec::new();
+        for release in &releases {
+            let package = release.asset.ok_or_else(|| Error::not_found("package"))?;
+            let package = world.depot().asset(&system(), world.organization, &package.to_string()).await?;
+            texts.push(String::from_utf8_lossy(&world.bytes(&package).await?).into_owned());
+        }
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        let known: &[&[&str]] = if outcome.is_ok() {
+            &[&["new"], &["old", "new"]]
+        } else {
+            &[&["old"], &["old", "new"], &["new"]]
+        };
+        holds(&format!("{case}: {texts:?}"), known.contains(&texts.as_slice()))?;
+        let apps = world.depot().apps(&system(), Query::of::<App>(world.organization)).await?.items;
+        let [app] = apps.as_slice() else { return Err(Failure(format!("{case}: not one app"))) };
+        same(case, &app.releases, &(releases.len() as u64))?;
+        // A package and its icon each.
+        let assets = world.assets().await?.len();
+        holds(&format!("{case}: {assets} assets"), assets >= 2 * releases.len())
+    })
+    .await
+}
+
+async fn a_store_shows_all_that_was_asked_for_or_what_it_showed(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let store = world.depot().main_store(&system(), world.organization).await?;
+        let ids = [world.app("One").await?.id, world.app("Two").await?.id, world.app("Three").await?.id];
+        let [one, two, three] = ids;
+        let first = StoreChange { apps: Some(vec![one]), ..StoreChange::default() };
+        world.depot().update_store(&system(), world.organization, store.id, None, first).await?;
+        let apps = Some(vec![two, three, two]);
+        let change = StoreChange { name: Some("Acme".to_owned()), apps, ..StoreChange::default() };
+        depot.update_store(&system(), world.organization, store.id, None, change).await?;
+        Ok(())
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        let shown = Query::of::<Listing>(world.organization)
+            .filter(Field::parse("visibility")?, Op::Eq("active".into()))
+            .sort(Sort::ascending(Field::parse("name")?));
+        let shown = world.depot().listings(&system(), shown).await?.items;
+        let names: Vec<_> = shown.iter().map(|listing| listing.name.as_str()).collect();
+        let store = world.depot().main_store(&system(), world.organization).await?;
+        let found = (store.name.as_str(), names.as_slice());
+        let after = found == ("Acme", &["Three", "Two"]);
+        let before = found == ("App Store", &["One"]);
+        holds(&format!("{case}: {found:?}"), after || (before && outcome.is_err()))
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! What is listed in stores.
 
+use std::collections::BTreeMap;
+
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
     App, Audience, AuthPolicy, Group, Id, Listing, Organization, Password, Revision, Selection, Store,
@@ -10,7 +12,7 @@ use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
 use super::stores::check_count;
-use super::{AppChange, Depot, SetChange, on_app, retry};
+use super::{Depot, SetChange, on_app, retry};
 
 /// An app that comes into a store.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,23 +106,55 @@ impl Depot {
         self.update(actor, "listing.update", stored, expected, |listing| change.apply(listing)).await
     }
 
-    /// Changes how an app is listed in a store. What is not in the store yet is put there first: for everyone, and
-    /// not shown.
+    /// Changes how apps are listed in a store, all or none of them. What is not in the store yet is put there first:
+    /// for everyone, and not shown.
     ///
     /// # Errors
-    /// As [`Depot::update_app`]; `NotFound` for the store, a group or an auth policy.
-    pub async fn list_app(
+    /// As [`Depot::update_app`]; `NotFound` for the store, an app, a group or an auth policy; `Invalid` for more than
+    /// 1,000 apps.
+    pub async fn list_apps(
         &self,
         actor: &Actor,
         organization: Id<Organization>,
         store: Id<Store>,
-        app: Id<App>,
-        change: ListingChange,
-    ) -> Result<Stored<Listing>> {
-        let change = AppChange { listing: Some((store, change)), ..AppChange::default() };
-        self.update_app(actor, organization, app, None, change).await?;
-        let listed = self.find_claimed(organization, "app", &format!("{store}/{app}")).await?;
-        listed.ok_or_else(|| Error::not_found("listing"))
+        changes: BTreeMap<Id<App>, ListingChange>,
+    ) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for attempt in 1.. {
+            let mut batch = Batch::new();
+            self.relist_each(actor, &mut batch, organization, store, &changes).await?;
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => {}
+                other => return other,
+            }
+        }
+        Err(Error::stale(None))
+    }
+
+    /// Adds to `batch` how apps are listed in a store from now on.
+    pub(super) async fn relist_each(
+        &self,
+        actor: &Actor,
+        batch: &mut Batch,
+        organization: Id<Organization>,
+        store: Id<Store>,
+        changes: &BTreeMap<Id<App>, ListingChange>,
+    ) -> Result<()> {
+        /// The most apps whose listings change in one commit.
+        const MOST: usize = 1_000;
+        if changes.len() > MOST {
+            return Err(Error::invalid("apps", format!("the listings of more than {MOST} would change")));
+        }
+        for (app, change) in changes {
+            let app: Stored<App> = self.load(organization, *app).await?;
+            let next = app.changed(app.value.clone(), self.now());
+            // Orders this against lifecycle steps of the app, which write the app too.
+            batch.update(&next)?;
+            self.relist(actor, batch, &next, Some(&(store, change.clone()))).await?;
+        }
+        Ok(())
     }
 
     /// Adds to `batch` what becomes of an app's listings: they carry its name, and one of them may change or be made.

@@ -1,6 +1,6 @@
 //! Stores, and what people find in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::authorize::{Actor, Subject, Target, permission};
@@ -10,8 +10,9 @@ use crate::domain::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
+use crate::records::Batch;
 
-use super::{Depot, ListingChange, SetChange, on_app};
+use super::{Depot, ListingChange, SetChange, on_app, retry};
 
 /// What to change of a store; `None` leaves as is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -147,10 +148,11 @@ impl Depot {
         Ok(self.list(&oldest).await?.items.into_iter().next())
     }
 
-    /// Changes a store. With an `expected` revision, only if that is the stored one.
+    /// Changes a store and what it shows, in one commit. With an `expected` revision, only if that is the stored one.
     ///
     /// # Errors
-    /// `Conflict(Stale)`; `NotFound(auth policy)`; `Invalid` for bad attributes.
+    /// `Conflict(Stale)`; `NotFound` for an auth policy or an app; `Invalid` for bad attributes, and when the listings
+    /// of more than 1,000 apps would change.
     pub async fn update_store(
         &self,
         actor: &Actor,
@@ -160,53 +162,48 @@ impl Depot {
         change: StoreChange,
     ) -> Result<Stored<Store>> {
         self.authorize(actor, permission::STORE_UPDATE, Target::organization(organization)).await?;
-        let stored: Stored<Store> = self.load(organization, id).await?;
         self.check_auth_policies(organization, &change.policies).await?;
-        for app in change.apps.iter().flatten() {
-            self.load::<App>(organization, *app).await?;
+        for attempt in 1.. {
+            let stored: Stored<Store> = self.load(organization, id).await?;
+            if expected.is_some_and(|expected| expected != stored.revision) {
+                return Err(Error::stale(Some(stored.revision)));
+            }
+            let mut store = stored.value.clone();
+            change.apply(&mut store)?;
+            let next = stored.changed(store, self.now());
+            let mut batch = Batch::new();
+            batch.update(&next)?;
+            batch.events.push(self.event(actor, "store.update", &next));
+            if let Some(apps) = &change.apps {
+                let changes = self.show_only(&next, apps).await?;
+                self.relist_each(actor, &mut batch, organization, id, &changes).await?;
+            }
+            match self.commit(batch).await {
+                Ok(()) => return Ok(next),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let updated = self.update(actor, "store.update", stored, expected, |store| {
-            if let Some(name) = &change.name {
-                check_text("name", name, 128)?;
-                store.name.clone_from(name);
-            }
-            if let Some(description) = &change.description {
-                check_optional_text("description", description, 1_000)?;
-                store.description.clone_from(description);
-            }
-            if let Some(contact) = &change.contact {
-                check_contact(contact)?;
-                store.contact = Some(contact.clone()).filter(|contact| !contact.is_empty());
-            }
-            if let Some(brand) = &change.brand {
-                check_brand(brand)?;
-                store.brand = Some(brand.to_ascii_lowercase()).filter(|brand| !brand.is_empty());
-            }
-            change.policies.apply(&mut store.policies);
-            check_count("policies", store.policies.len())
-        });
-        let updated = updated.await?;
-        if let Some(apps) = change.apps {
-            self.show_only(actor, &updated, apps).await?;
-        }
-        Ok(updated)
+        Err(Error::stale(None))
     }
 
-    /// Shows these apps in a store, and hides the others.
-    async fn show_only(&self, actor: &Actor, store: &Stored<Store>, apps: Vec<Id<App>>) -> Result<()> {
-        let organization = store.organization;
-        let shown = Query::of::<Listing>(organization)
+    /// What has to change for a store to show these apps and no others.
+    async fn show_only(
+        &self,
+        store: &Stored<Store>,
+        apps: &[Id<App>],
+    ) -> Result<BTreeMap<Id<App>, ListingChange>> {
+        let shown = Query::of::<Listing>(store.organization)
             .filter(Field::parse("store")?, Op::Eq(store.id.into()))
             .filter(Field::parse("publication")?, Op::Missing)
             .filter(Field::parse("visibility")?, Op::Eq("active".into()));
-        let shown: Vec<Id<App>> = self.list_all::<Listing>(shown).await?.iter().map(|one| one.app).collect();
-        let hide = shown.iter().filter(|app| !apps.contains(app)).map(|app| (*app, Visibility::Inactive));
-        let show = apps.iter().filter(|app| !shown.contains(app)).map(|app| (*app, Visibility::Active));
-        for (app, visibility) in hide.chain(show) {
-            let change = ListingChange { visibility: Some(visibility), ..ListingChange::default() };
-            self.list_app(actor, organization, store.id, app, change).await?;
-        }
-        Ok(())
+        let shown: BTreeSet<Id<App>> =
+            self.list_all::<Listing>(shown).await?.iter().map(|one| one.app).collect();
+        let wanted: BTreeSet<Id<App>> = apps.iter().copied().collect();
+        let to = |visibility| ListingChange { visibility: Some(visibility), ..ListingChange::default() };
+        let hide = shown.difference(&wanted).map(|app| (*app, to(Visibility::Inactive)));
+        let show = wanted.difference(&shown).map(|app| (*app, to(Visibility::Active)));
+        Ok(hide.chain(show).collect())
     }
 
     /// What the actor finds in a store: shown, with something to install, and for an audience that includes them.
@@ -350,6 +347,29 @@ impl Depot {
             }
         }
         Ok(())
+    }
+}
+
+impl StoreChange {
+    fn apply(&self, store: &mut Store) -> Result<()> {
+        if let Some(name) = &self.name {
+            check_text("name", name, 128)?;
+            store.name.clone_from(name);
+        }
+        if let Some(description) = &self.description {
+            check_optional_text("description", description, 1_000)?;
+            store.description.clone_from(description);
+        }
+        if let Some(contact) = &self.contact {
+            check_contact(contact)?;
+            store.contact = Some(contact.clone()).filter(|contact| !contact.is_empty());
+        }
+        if let Some(brand) = &self.brand {
+            check_brand(brand)?;
+            store.brand = Some(brand.to_ascii_lowercase()).filter(|brand| !brand.is_empty());
+        }
+        self.policies.apply(&mut store.policies);
+        check_count("policies", store.policies.len())
     }
 }
 

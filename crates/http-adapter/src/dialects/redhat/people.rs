@@ -115,10 +115,9 @@ async fn change_items(call: Call, add: bool) -> Answered {
     let organization = call.organization.id;
     let group = depot.group(&call.actor, organization, &id.to_string()).await?;
     let apps: Vec<Id<App>> = call.fields.ids("storeitems")?.unwrap_or_default();
-    for app in apps {
-        let change = ListingChange { groups: one(id, add), ..ListingChange::default() };
-        depot.list_app(&call.actor, organization, store.id, app, change).await?;
-    }
+    let change = ListingChange { groups: one(id, add), ..ListingChange::default() };
+    let changes = apps.into_iter().map(|app| (app, change.clone())).collect();
+    depot.list_apps(&call.actor, organization, store.id, changes).await?;
     answer_group(&call, group).await
 }
 
