@@ -3,6 +3,8 @@
 //! its blob, what was acknowledged is there, and after a sweep nothing else is.
 
 mod documents;
+mod intake;
+mod stores;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,18 +19,20 @@ use self::documents::{
     a_document_is_written_whole_or_not_at_all, a_document_that_has_no_file_any_more_leaves_none,
     a_removed_document_takes_its_file_with_it, the_content_of_a_document_is_the_old_one_or_the_new_one,
 };
+use self::intake::a_file_with_a_use_is_used_or_gone;
+use self::stores::a_store_shows_all_that_was_asked_for_or_what_it_showed;
 use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::{Actor, Person};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
-use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile, Purpose, StoreChange};
+use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile};
 use crate::domain::{
     Access, App, Asset, AssetClass, Blob, BlobState, Build, BuildStatus, Content, Entity, EventFilter, Extra,
-    File, Id, LifecycleName, Listing, Location, Organization, Release, Stored, Timestamp,
+    File, Id, LifecycleName, Location, Organization, Stored, Timestamp,
 };
 use crate::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use crate::lifecycle::State;
-use crate::query::{Field, Op, Query, Sort};
+use crate::query::Query;
 use crate::records::{Batch, Change, Key, RecordStore};
 use crate::{Error, ErrorKind, Result};
 
@@ -178,13 +182,6 @@ impl World {
         let lifecycle = LifecycleName::Direct;
         let app = NewApp { name: name.to_owned(), lifecycle, ..NewApp::default() };
         self.depot().create_app(&system(), self.organization, app).await
-    }
-
-    /// A release that comes in as a file, which drops the one before it.
-    async fn release(&self, depot: &Depot, app: Id<App>, text: &'static str) -> Result<()> {
-        let file = NewFile { file_name: PACKAGE.to_owned(), ..NewFile::default() };
-        let purpose = Purpose::Release { app, variant: String::new(), keep: 1 };
-        depot.upload_for(&system(), self.organization, file, body(text), || Ok(purpose)).await
     }
 
     /// A build of an app of its own, of which the uploader says what the file does not.
@@ -414,70 +411,6 @@ async fn a_removed_build_leaves_nothing(backends: Backends) -> Outcome {
     at_every_call(&backends, false, flow, async |world, outcome, case| {
         let left = (world.builds().await?.len(), world.assets().await?.len());
         holds(&format!("{case}: {left:?}"), if outcome.is_ok() { left == (0, 0) } else { left.0 <= 1 })
-    })
-    .await
-}
-
-/// A file that comes in for a release: the release with its package and its icon, or none of them. The release that
-/// it takes the place of stays until then, and may stay a while longer.
-async fn a_file_with_a_use_is_used_or_gone(backends: Backends) -> Outcome {
-    let flow = async |depot: &Depot, world: &World, _| {
-        let app = world.app("Notes").await?.id;
-        world.release(&world.depot(), app, "old").await?;
-        world.pass(Duration::from_secs(1));
-        world.release(depot, app, "new").await?;
-        Ok(())
-    };
-    at_every_call(&backends, false, flow, async |world, outcome, case| {
-        let query =
-            Query::of::<Release>(world.organization).sort(Sort::ascending(Field::parse("publishedAt")?));
-        let releases = world.depot().releases(&system(), query).await?.items;
-        let mut texts = Vec::new();
-        for release in &releases {
-            let package = release.asset.ok_or_else(|| Error::not_found("package"))?;
-            let package = world.depot().asset(&system(), world.organization, &package.to_string()).await?;
-            texts.push(String::from_utf8_lossy(&world.bytes(&package).await?).into_owned());
-        }
-        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        let known: &[&[&str]] = if outcome.is_ok() {
-            &[&["new"], &["old", "new"]]
-        } else {
-            &[&["old"], &["old", "new"], &["new"]]
-        };
-        holds(&format!("{case}: {texts:?}"), known.contains(&texts.as_slice()))?;
-        let apps = world.depot().apps(&system(), Query::of::<App>(world.organization)).await?.items;
-        let [app] = apps.as_slice() else { return Err(Failure(format!("{case}: not one app"))) };
-        same(case, &app.releases, &(releases.len() as u64))?;
-        // A package and its icon each.
-        let assets = world.assets().await?.len();
-        holds(&format!("{case}: {assets} assets"), assets >= 2 * releases.len())
-    })
-    .await
-}
-
-async fn a_store_shows_all_that_was_asked_for_or_what_it_showed(backends: Backends) -> Outcome {
-    let flow = async |depot: &Depot, world: &World, _| {
-        let store = world.depot().main_store(&system(), world.organization).await?;
-        let ids = [world.app("One").await?.id, world.app("Two").await?.id, world.app("Three").await?.id];
-        let [one, two, three] = ids;
-        let first = StoreChange { apps: Some(vec![one]), ..StoreChange::default() };
-        world.depot().update_store(&system(), world.organization, store.id, None, first).await?;
-        let apps = Some(vec![two, three, two]);
-        let change = StoreChange { name: Some("Acme".to_owned()), apps, ..StoreChange::default() };
-        depot.update_store(&system(), world.organization, store.id, None, change).await?;
-        Ok(())
-    };
-    at_every_call(&backends, false, flow, async |world, outcome, case| {
-        let shown = Query::of::<Listing>(world.organization)
-            .filter(Field::parse("visibility")?, Op::Eq("active".into()))
-            .sort(Sort::ascending(Field::parse("name")?));
-        let shown = world.depot().listings(&system(), shown).await?.items;
-        let names: Vec<_> = shown.iter().map(|listing| listing.name.as_str()).collect();
-        let store = world.depot().main_store(&system(), world.organization).await?;
-        let found = (store.name.as_str(), names.as_slice());
-        let after = found == ("Acme", &["Three", "Two"]);
-        let before = found == ("App Store", &["One"]);
-        holds(&format!("{case}: {found:?}"), after || (before && outcome.is_err()))
     })
     .await
 }
