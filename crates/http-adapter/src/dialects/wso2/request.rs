@@ -220,8 +220,7 @@ impl Call {
     /// All releases of one type, newest first.
     pub(super) fn releases(&self, kind: AppKind) -> Result<Query> {
         Ok(Query::of::<Release>(self.organization)
-            .filter(Field::parse("kind")?, Op::Eq(kind.as_str().into()))
-            .sort(appdepot_core::query::Sort::descending(Field::Id)))
+            .filter(Field::parse("kind")?, Op::Eq(kind.as_str().into())))
     }
 
     /// The apps that `query` finds: of those that are published, or of all that the caller may look at.
