@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 #[derive(Debug)]
 pub(crate) struct Frozen<T> {
     hasher: RandomState,
-    /// Open addressing, at most half filled; their number is a power of two.
+    /// Open addressing, at most four fifths filled; their number is a power of two.
     slots: Box<[Option<Slot<T>>]>,
     texts: Box<str>,
 }
@@ -27,7 +27,7 @@ struct Slot<T> {
 impl<T> Frozen<T> {
     /// Of equal texts the first counts, and of four gigabytes of text what comes first.
     pub(crate) fn new<'a>(all: impl ExactSizeIterator<Item = (&'a str, T)>) -> Self {
-        let size = (all.len() * 2).next_power_of_two();
+        let size = (all.len() * 5).div_ceil(4).next_power_of_two();
         let mut slots: Box<[Option<Slot<T>>]> = std::iter::repeat_with(|| None).take(size).collect();
         let (hasher, mut texts) = (RandomState::default(), String::new());
         for (text, value) in all {

@@ -19,26 +19,50 @@ pub(crate) struct Snapshot {
     policy: Arc<Policy>,
     home: Domain,
     version: Revision,
-    subjects: Frozen<Standing>,
+    subjects: Frozen<Place>,
+    /// Those of everybody, one after the other.
+    on_apps: Box<[OnApp]>,
     sets: Sets,
     own: Own,
 }
 
 /// Where somebody has which set of roles.
-#[derive(Debug)]
-pub(crate) struct Standing {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing<'a> {
     everywhere: SetId,
     /// On apps with grants of their own: those and the organization-wide ones together. By app.
-    apps: Box<[(Id<App>, SetId)]>,
+    apps: &'a [OnApp],
+}
+
+/// An app, and the set of roles that somebody has there.
+type OnApp = (Id<App>, SetId);
+
+/// A standing as it is kept.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    everywhere: SetId,
+    /// Where its apps start and end.
+    from: u32,
+    to: u32,
+}
+
+impl Place {
+    /// Keeps a standing, its apps behind those of others.
+    fn new(everywhere: SetId, own: impl Iterator<Item = OnApp>, all: &mut Vec<OnApp>) -> Self {
+        let end = |all: &Vec<OnApp>| u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let from = end(all);
+        all.extend(own);
+        Self { everywhere, from, to: end(all) }
+    }
 }
 
 /// Somebody with some standing.
 #[derive(Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) subject: &'a str,
-    own: Option<&'a Standing>,
+    own: Option<Standing<'a>>,
     /// Of the groups that the credential itself names.
-    groups: Vec<&'a Standing>,
+    groups: Vec<Standing<'a>>,
 }
 
 impl Asker<'_> {
@@ -123,16 +147,28 @@ impl Snapshot {
         let scopes = scopes.iter().filter_map(|scope| {
             let name = policy.name(&format!("scope:{scope}"))?;
             let everywhere = sets.intern(policy.inclusions().included(name));
-            Some((scope.as_str(), Standing { everywhere, apps: Box::default() }))
+            Some((scope.as_str(), Place { everywhere, from: 0, to: 0 }))
         });
         let subjects = Frozen::new(scopes.collect::<Vec<_>>().into_iter());
         let sets = sets.build(policy.size());
-        Self { policy: policy.clone(), home: Domain::Scopes, version: 0, subjects, sets, own: Own::default() }
+        Self {
+            policy: policy.clone(),
+            home: Domain::Scopes,
+            version: 0,
+            subjects,
+            on_apps: Box::default(),
+            sets,
+            own: Own::default(),
+        }
     }
 
     /// What a scope, or one subject alone, may do, if it has any grant at all.
-    pub(crate) fn standing(&self, subject: &str) -> Option<&Standing> {
-        self.subjects.get(subject)
+    pub(crate) fn standing(&self, subject: &str) -> Option<Standing<'_>> {
+        self.subjects.get(subject).map(|place| self.at(*place))
+    }
+
+    fn at(&self, Place { everywhere, from, to }: Place) -> Standing<'_> {
+        Standing { everywhere, apps: self.on_apps.get(from as usize..to as usize).unwrap_or_default() }
     }
 
     /// An actor who has any grant at all, by itself or by a group that its credential says it is in.
@@ -149,7 +185,7 @@ impl Snapshot {
     /// Everyone with a grant, on their own or as a member of a group.
     pub(crate) fn askers(&self) -> impl Iterator<Item = Asker<'_>> {
         let people = self.subjects.iter().filter(|(subject, _)| !subject.starts_with("group:"));
-        people.map(|(subject, standing)| Asker { subject, own: Some(standing), groups: Vec::new() })
+        people.map(|(subject, place)| Asker { subject, own: Some(self.at(*place)), groups: Vec::new() })
     }
 
     /// The version of the policy that it was made from.
@@ -212,7 +248,7 @@ impl Snapshot {
     }
 }
 
-impl Standing {
+impl<'a> Standing<'a> {
     /// The roles that hold on `app`, and the app if it has grants of its own.
     pub(crate) fn on(&self, app: Option<Id<App>>) -> (SetId, Option<Id<App>>) {
         let own = app.and_then(|app| {
@@ -223,7 +259,7 @@ impl Standing {
     }
 
     /// The apps with grants of their own.
-    pub(crate) fn apps(&self) -> impl Iterator<Item = Id<App>> {
+    pub(crate) fn apps(self) -> impl Iterator<Item = Id<App>> + use<'a> {
         self.apps.iter().map(|(app, _)| *app)
     }
 }
@@ -322,11 +358,11 @@ impl<'a> Builder<'a> {
         }
         let held = self.held();
         let mut sets = SetsBuilder::default();
+        let mut on_apps = Vec::new();
         let subjects = held.into_iter().map(|(subject, held)| {
+            let everywhere = sets.intern(held.everywhere.clone());
             let apps = held.apps.into_iter().map(|(app, own)| (app, sets.intern(&own | &held.everywhere)));
-            let apps = apps.collect();
-            let everywhere = sets.intern(held.everywhere);
-            (subject.as_str(), Standing { everywhere, apps })
+            (subject.as_str(), Place::new(everywhere, apps, &mut on_apps))
         });
         let subjects = Frozen::new(subjects);
         Snapshot {
@@ -334,6 +370,7 @@ impl<'a> Builder<'a> {
             home: Domain::Organization(self.facts.organization),
             version: self.facts.version,
             subjects,
+            on_apps: on_apps.into(),
             sets: sets.build(self.policy.size()),
             own: self.own,
         }
@@ -407,6 +444,7 @@ mod tests {
             home: Domain::Scopes,
             version: 0,
             subjects: Frozen::new([].into_iter()),
+            on_apps: Box::default(),
             sets: sets.build(100),
             own: Own::default(),
         };
