@@ -77,6 +77,7 @@ fn main() {
         an_object_in_a_provider_is_verified
         a_storage_provider_is_made_used_and_removed
         what_opens_a_storage_provider_is_never_seen
+        an_older_key_opens_until_everything_is_sealed_anew
         a_storage_provider_is_in_its_own_organization_only
         another_organization_does_not_exist
         a_ticket_ends

@@ -42,6 +42,8 @@ Usage: server [FLAG VALUE]...
   --log LEVEL             APPDEPOT_LOG             warn; or error, info, debug, trace. On standard error
   --help
 
+What opens storage providers is sealed with DATA/providers.key. To change that key, rename it to providers.key.old and
+start again: a new one is made and takes over, and the old one can be deleted.
 The first line on standard output is `listening on http://HOST:PORT`.
 Ctrl-C and SIGTERM finish the running requests and exit with 0.
 Exit codes: 0 stopped, 1 failed, 2 wrong flags.

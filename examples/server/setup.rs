@@ -94,7 +94,11 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     let inspector = Arc::new(Extractor::default().icons(ICON_EDGE));
     let passwords = Arc::new(Argon2Passwords::new());
     let storage = Arc::new(storage(config)?);
-    let sealing_key = sealing_key(&config.data.join("providers.key"))?;
+    let older = read_key(&config.data.join("providers.key.old"))?;
+    let sealing_key = match &older {
+        Some(older) => sealing_key(&config.data.join("providers.key"))?.or_older(older.clone()),
+        None => sealing_key(&config.data.join("providers.key"))?,
+    };
     let builder = || {
         Depot::builder()
             .limits(Limits { requests_per_address: config.requests_per_minute, ..Limits::default() })
@@ -113,6 +117,10 @@ pub(crate) async fn open(config: &Config) -> Outcome<Opened> {
     create_private(&edge_directory)?;
     let objects = Arc::new(OpendalBlobs::directory(&edge_directory, Durability::Os)?);
     let depot = builder().provider(edge.clone(), objects).build();
+    // From here on the older key is not needed any more.
+    if older.is_some() {
+        depot.reseal().await?;
+    }
 
     // The pages of a store are there from the start.
     depot.main_store(&Actor::system("server"), organization.id).await?;
@@ -185,19 +193,26 @@ fn storage(config: &Config) -> Outcome<OpendalProviders> {
 fn sealing_key(path: &Path) -> Outcome<SealingKey> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(kept) = read_key(path)? {
+        return Ok(kept);
+    }
+    let fail = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    let bytes = SealingKey::generate()?;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|error| fail(&error))?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| fail(&error))?;
+    Ok(SealingKey::new(&bytes))
+}
+
+/// The key in a file, if there is one.
+fn read_key(path: &Path) -> Outcome<Option<SealingKey>> {
     let fail = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
     match std::fs::read(path) {
         Ok(bytes) => {
             let bytes = bytes.try_into().map_err(|_| fail(&"not a key of 32 bytes"))?;
-            Ok(SealingKey::new(&bytes))
+            Ok(Some(SealingKey::new(&bytes)))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let bytes = SealingKey::generate()?;
-            let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let mut file = made.map_err(|error| fail(&error))?;
-            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| fail(&error))?;
-            Ok(SealingKey::new(&bytes))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fail(&error).into()),
     }
 }

@@ -84,6 +84,18 @@ pub(crate) async fn a_storage_provider_is_made_used_and_removed(ground: Ground) 
     assert!(matches!(late.unwrap_err().detail(), Detail::Stale { .. }));
 
     depot.remove_asset(&admin, acme, asset.id).await.unwrap();
+    // So does one that an app names.
+    let name = [("storageProvider".to_owned(), made.id.to_string().into())];
+    let new =
+        NewApp { name: "Notes".to_owned(), configuration: name.into_iter().collect(), ..NewApp::default() };
+    let app = depot.create_app(&admin, acme, new).await.unwrap();
+    let named = depot.remove_storage_provider(&admin, acme, made.id).await.unwrap_err();
+    assert_eq!(
+        (named.kind(), named.to_string().contains("by 1 apps")),
+        (ErrorKind::Conflict, true),
+        "{named}"
+    );
+    depot.remove_app(&admin, acme, app.id).await.unwrap();
     depot.remove_storage_provider(&admin, acme, made.id).await.unwrap();
     assert!(depot.storage_providers(&editor, acme).await.unwrap().is_empty());
     assert!(folder.path().join(acme.to_string()).join("drop/app.apk").exists(), "objects are not ours");
@@ -130,6 +142,29 @@ pub(crate) async fn what_opens_a_storage_provider_is_never_seen(ground: Ground) 
     let refused = rekeyed.test_storage_provider(&system(), stage.acme, made.id).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Internal);
     assert!(!format!("{refused:?}").contains(SECRET));
+    assert_eq!(kind(rekeyed.reseal().await), ErrorKind::Internal);
+}
+
+pub(crate) async fn an_older_key_opens_until_everything_is_sealed_anew(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let folder = tempfile::tempdir().unwrap();
+    let depot = |key: &SealingKey| {
+        let providers = Arc::new(OpendalProviders::new().directory(folder.path()));
+        let builder = Depot::builder().records(stage.ground.backends.records.clone());
+        builder.storage(providers, key.clone()).build()
+    };
+    let [first, second] = [(); 2].map(|()| SealingKey::new(&SealingKey::generate().unwrap()));
+    let made = depot(&first).create_storage_provider(&system(), stage.acme, edge()).await.unwrap();
+    let opens = async |key: &SealingKey| {
+        depot(key).test_storage_provider(&system(), stage.acme, made.id).await.map_err(|error| error.kind())
+    };
+    let both = second.clone().or_older(first.clone());
+    assert_eq!(opens(&both).await, Ok(()));
+    assert_eq!(opens(&second).await, Err(ErrorKind::Internal));
+    assert_eq!(depot(&both).reseal().await.unwrap(), 1);
+    assert_eq!(depot(&both).reseal().await.unwrap(), 0);
+    assert_eq!(opens(&second).await, Ok(()));
+    assert_eq!(opens(&first).await, Err(ErrorKind::Internal));
 }
 
 pub(crate) async fn a_storage_provider_is_in_its_own_organization_only(ground: Ground) {

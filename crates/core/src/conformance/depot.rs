@@ -60,6 +60,7 @@ cases! { Backends:
     a_removed_build_leaves_nothing
     a_file_with_a_use_is_used_or_gone
     a_store_shows_all_that_was_asked_for_or_what_it_showed
+    an_attached_file_is_there_or_not
     a_build_that_is_never_finished_is_given_up
     bytes_before_their_record_are_found_out
     a_ready_record_before_its_bytes_is_found_out
@@ -411,6 +412,31 @@ async fn a_removed_build_leaves_nothing(backends: Backends) -> Outcome {
     at_every_call(&backends, false, flow, async |world, outcome, case| {
         let left = (world.builds().await?.len(), world.assets().await?.len());
         holds(&format!("{case}: {left:?}"), if outcome.is_ok() { left == (0, 0) } else { left.0 <= 1 })
+    })
+    .await
+}
+
+async fn an_attached_file_is_there_or_not(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let build = world.build(&world.depot()).await?;
+        while world.depot().process_build().await?.is_some() {}
+        let (new, file) = (NewAsset::default(), NewFile::default());
+        depot.attach_file(&system(), world.organization, build.id, new, file, body("symbols")).await
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        let builds = world.builds().await?;
+        let build = builds.first().ok_or_else(|| Error::not_found("build"))?;
+        if let Ok((_, asset)) = outcome {
+            same(case, &build.files, &vec![asset.id])?;
+        }
+        for id in &build.files {
+            let asset = world.depot().asset(&system(), world.organization, &id.to_string()).await?;
+            same(case, &world.bytes(&asset).await?, &b"symbols".to_vec())?;
+        }
+        let told = EventFilter::of(world.organization).about(build.id);
+        let told = world.backends.records.events(&told).await?;
+        let attached = told.iter().filter(|event| event.event.action == "build.attach").count();
+        same(case, &attached, &build.files.len())
     })
     .await
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crate::authorize::{Actor, Target, permission};
 use crate::blobs::{BlobKey, BlobStore};
 use crate::domain::{
-    Asset, Entity as _, Id, Organization, Revision, StorageProvider, StorageService, Stored, check_text,
+    App, Asset, Entity as _, Id, Organization, Revision, StorageProvider, StorageService, Stored, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Query, Sort};
 use crate::records::Batch;
 use crate::storage_factory::Credentials;
+use crate::vault::SealingKey;
 
 use super::{Depot, retry};
 
@@ -144,10 +145,51 @@ impl Depot {
         }
     }
 
-    /// Removes a storage provider in which no asset lies. Its objects stay.
+    /// Seals anew what only an older key opens, and says of how many storage providers. Upkeep, after the embedder
+    /// changed the key ([`SealingKey::or_older`](crate::vault::SealingKey::or_older)). Safe to run at any time, several
+    /// at once, and to interrupt.
     ///
     /// # Errors
-    /// `NotFound(storage provider)`, also for one of the embedder; `Conflict` with the number of assets in it.
+    /// `Unsupported` in a depot that opens no storage providers; `Internal` when none of the keys opens one;
+    /// `Unavailable`. What was done stays done.
+    pub async fn reseal(&self) -> Result<u64> {
+        let (_, key) = self.storage()?;
+        let mut resealed = 0;
+        for organization in self.list_all::<Organization>(Query::of::<Organization>(Id::NIL)).await? {
+            let all = Query::of::<StorageProvider>(organization.id);
+            for stored in self.list_all::<StorageProvider>(all).await? {
+                resealed += u64::from(self.reseal_one(key, stored).await?);
+            }
+        }
+        Ok(resealed)
+    }
+
+    async fn reseal_one(&self, key: &SealingKey, mut stored: Stored<StorageProvider>) -> Result<bool> {
+        for attempt in 1.. {
+            let context = context(&stored);
+            let outdated = stored.credentials.as_ref().filter(|sealed| key.is_outdated(sealed, &context));
+            let Some(sealed) = outdated else { return Ok(false) };
+            let credentials = Some(key.seal(&key.open(sealed, &context)?, &context)?);
+            let value = StorageProvider { credentials, ..stored.value.clone() };
+            let mut batch = Batch::new();
+            batch.update(&Stored { value, revision: stored.revision + 1, ..stored.clone() })?;
+            match self.commit(batch).await {
+                Ok(()) => return Ok(true),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
+            // Changed or removed meanwhile.
+            let Some(now) = self.find(stored.organization, stored.id).await? else { return Ok(false) };
+            stored = now;
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
+    /// Removes a storage provider in which no asset lies and that no app names. Its objects stay.
+    ///
+    /// # Errors
+    /// `NotFound(storage provider)`, also for one of the embedder; `Conflict` with the number of assets in it, or of
+    /// apps that name it.
     pub async fn remove_storage_provider(
         &self,
         actor: &Actor,
@@ -158,6 +200,7 @@ impl Depot {
         for attempt in 1.. {
             let stored: Stored<StorageProvider> = self.load(organization, id).await?;
             self.check_unused(&stored).await?;
+            self.check_unnamed(&stored).await?;
             let mut batch = Batch::new();
             batch.delete(&stored);
             batch.events.push(self.event(actor, "storageProvider.remove", &stored));
@@ -206,9 +249,7 @@ impl Depot {
         batch.update(&Stored { revision: stored.revision + 1, ..stored })
     }
 
-    fn storage(
-        &self,
-    ) -> Result<(&Arc<dyn crate::storage_factory::StorageFactory>, &crate::vault::SealingKey)> {
+    fn storage(&self) -> Result<(&Arc<dyn crate::storage_factory::StorageFactory>, &SealingKey)> {
         let (factory, key) = self
             .0
             .storage
@@ -234,18 +275,26 @@ impl Depot {
     }
 
     async fn check_unused(&self, provider: &Stored<StorageProvider>) -> Result<()> {
-        let inside = Query::of::<Asset>(provider.organization)
-            .filter(Field::parse("content.location.provider.provider")?, Op::Eq(provider.id.into()))
-            .limit(1)
-            .counted();
-        match self.list::<Asset>(&inside).await?.total.unwrap_or_default() {
-            0 => Ok(()),
-            count => {
-                let message = format!("the storage provider is in use by {count} assets");
-                Err(Error::new(ErrorKind::Conflict, message))
-            }
-        }
+        let inside = Query::of::<Asset>(provider.organization);
+        let count = self.count(inside, "content.location.provider.provider", provider).await?;
+        if count == 0 { Ok(()) } else { Err(in_use(count, "assets")) }
     }
+
+    async fn check_unnamed(&self, provider: &Stored<StorageProvider>) -> Result<()> {
+        let naming = Query::of::<App>(provider.organization);
+        let count = self.count(naming, "configuration.storageProvider", provider).await?;
+        if count == 0 { Ok(()) } else { Err(in_use(count, "apps")) }
+    }
+
+    /// How many records say this provider in a field.
+    async fn count(&self, of: Query, path: &str, provider: &Stored<StorageProvider>) -> Result<u64> {
+        let query = of.filter(Field::parse(path)?, Op::Eq(provider.id.into())).limit(1).counted();
+        Ok(self.0.records.list(&query).await?.total.unwrap_or_default())
+    }
+}
+
+fn in_use(count: u64, by: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("the storage provider is in use by {count} {by}"))
 }
 
 /// What sealed credentials are bound to.
