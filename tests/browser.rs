@@ -15,8 +15,8 @@ use appdepot::depot::{
     Depot, NewApp, NewAsset, NewFile, NewListing, NewPublication, NewRelease, NewUser, StoreChange,
 };
 use appdepot::domain::{
-    App, Audience, Id, LifecycleName, Organization, Publication, Security, Store, Stored, Timestamp,
-    Visibility,
+    App, Asset, Audience, Details, Id, LifecycleName, Organization, Publication, Security, Store, Stored,
+    Timestamp, Visibility,
 };
 use appdepot::http::Service;
 use appdepot::metadata::fixture::ipa::{IpaBuilder, ProfileBuilder};
@@ -199,8 +199,19 @@ impl Shop<'_> {
         let file = NewFile { file_name: file_name.to_owned(), ..NewFile::default() };
         let body = stream::iter([Ok(bytes)]).boxed();
         let asset = self.depot.upload(&system(), self.acme, NewAsset::default(), file, body).await.unwrap();
-        let new = NewRelease { notes: notes.to_owned(), ..NewRelease::of(asset.id) };
+        let screenshots = vec![self.picture().await];
+        let tags = vec!["notes".to_owned(), "field work".to_owned()];
+        let details = Details { tags, screenshots, ..Details::default() };
+        let new = NewRelease { notes: notes.to_owned(), details, ..NewRelease::of(asset.id) };
         self.depot.create_release(&system(), self.acme, app.id, new).await.unwrap();
+    }
+
+    async fn picture(&self) -> Id<Asset> {
+        let icon =
+            icon::extract_slice(&fixture("field-notes.apk"), &Limits::default(), 192).unwrap().unwrap();
+        let file = NewFile { file_name: "screen.png".to_owned(), ..NewFile::default() };
+        let body = stream::iter([Ok(Bytes::from(icon.png))]).boxed();
+        self.depot.upload(&system(), self.acme, NewAsset::default(), file, body).await.unwrap().id
     }
 }
 
