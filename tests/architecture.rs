@@ -270,3 +270,34 @@ fn documents_name_files_that_exist() {
         }
     }
 }
+
+/// What holds a secret in the clear says itself what it shows of it.
+#[test]
+fn no_derived_debug_shows_a_secret() {
+    const SECRETS: [&str; 6] = ["access_token", "bearer", "password", "secret", "sealing_key", "token"];
+    let mut structs = 0;
+    for (path, text) in
+        sources("rs").iter().filter(|(path, _)| path.components().any(|c| c.as_os_str() == "src"))
+    {
+        let (mut derived, mut inside) = (false, false);
+        for (number, line) in text.lines().map(str::trim).enumerate() {
+            let field =
+                line.split_once(": ").map(|(name, kind)| (name.rsplit(' ').next().unwrap_or(name), kind));
+            match field {
+                _ if line.starts_with("#[derive(") => derived = line.contains("Debug"),
+                _ if line.starts_with("#[") || line.starts_with("//") => {}
+                _ if line.ends_with('{') && line.contains("struct ") => {
+                    inside = std::mem::take(&mut derived);
+                    structs += u32::from(inside);
+                }
+                Some((name, kind)) if inside && SECRETS.contains(&name) => {
+                    let shown = ["String", "Option<String>", "&"].iter().any(|clear| kind.starts_with(clear));
+                    assert!(!shown, "{}:{}: {name} in a derived Debug", path.display(), number + 1);
+                }
+                _ if line.starts_with('}') => (derived, inside) = (false, false),
+                _ => derived &= inside,
+            }
+        }
+    }
+    assert!(structs > 100, "{structs}");
+}

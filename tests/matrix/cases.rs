@@ -18,8 +18,11 @@ use tower::ServiceExt as _;
 
 use super::world::{Place, World};
 
+/// Functions by file.
+type Tests = &'static [(&'static str, &'static [&'static str])];
+
 /// The number of a case, what is tried, and the tests that show what comes of it, by file.
-const CASES: [(&str, &str, &[(&str, &[&str])]); 26] = [
+const CASES: [(&str, &str, Tests); 26] = [
     (
         "C1",
         "an id of another organization, on every route",

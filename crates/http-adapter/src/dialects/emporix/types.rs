@@ -102,7 +102,7 @@ pub(super) struct Created {
 }
 
 /// The answer to a request for a token.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct TokenView {
     pub(super) access_token: String,
     pub(super) token_type: &'static str,

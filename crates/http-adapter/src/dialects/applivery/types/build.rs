@@ -171,7 +171,7 @@ pub(crate) struct Deployer {
 }
 
 /// Leave to fetch a build.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DownloadToken {
     pub(crate) token: String,

@@ -14,7 +14,6 @@ const TERMS_LIMIT: usize = 10_000;
 const KEPT: [&str; 3] = ["configuration", "activateUserAudiences", "userAudienceMap"];
 
 /// The body of `POST` and `PUT …/pubApps` and `…/distributions`.
-#[derive(Debug)]
 pub(crate) struct PublicationBody {
     /// Which app, where the path and the token do not say.
     pub(crate) application: Option<String>,
