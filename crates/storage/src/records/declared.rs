@@ -1,4 +1,4 @@
-//! The indexes of declared fields, made of the same expressions that the query compiler emits.
+//! The indexes by age and of declared fields, made of the same expressions that the query compiler emits.
 
 use appdepot_core::domain::{Declared, Holds, Kind};
 use appdepot_core::query::Path;
@@ -17,7 +17,7 @@ pub(super) fn find(kind: Kind, path: &Path) -> Option<Declared> {
     kind.declared().iter().copied().find(|declared| declared.path == spelled)
 }
 
-/// The statements that make every declared field's index, and on PostgreSQL its statistics. They may be run again:
+/// The statements that make the index by age of each kind, every declared field's, and on PostgreSQL its statistics. They may be run again:
 /// the name of an index ends in a digest of its definition, so a changed definition is a new index; what
 /// [`members`] keeps is made anew.
 ///
@@ -26,6 +26,13 @@ pub(super) fn find(kind: Kind, path: &Path) -> Option<Declared> {
 pub(super) fn statements(dialect: Dialect) -> Result<Vec<String>> {
     let mut statements = Vec::new();
     for kind in Kind::ALL {
+        // One for each kind, not one for all: the planner's statistics are means, and kinds differ by magnitudes.
+        let definition =
+            format!("ON records (organization, created_at, id) WHERE kind = '{}'", kind.as_str());
+        statements.push(format!(
+            "CREATE INDEX IF NOT EXISTS {} {definition}",
+            name(kind, "created at", &definition)
+        ));
         for declared in kind.declared() {
             let path =
                 Path::parse(declared.path).map_err(|_| Error::internal("a declared path is malformed"))?;
@@ -69,7 +76,7 @@ fn index(dialect: Dialect, kind: Kind, declared: Declared, path: &Path, into: &m
 /// What an index of this kind with this definition is called.
 pub(super) fn name(kind: Kind, path: &str, definition: &str) -> String {
     let digest = super::cursor::digest(definition.as_bytes());
-    let readable = path.replace(['.', '-'], "_").to_ascii_lowercase();
+    let readable = path.replace(['.', '-', ' '], "_").to_ascii_lowercase();
     format!("declared_{}_{readable:.32}_{digest:.8}", kind.as_str())
 }
 

@@ -15,9 +15,10 @@ use super::dialect::Dialect;
 use super::engine::{Engine, Session, Statement, Transaction, sessions};
 use super::migrate::{self, Migration};
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_records_and_events.sql") },
     Migration { version: 2, sql: include_str!("../../migrations/postgres/0002_counts.sql") },
+    Migration { version: 3, sql: include_str!("../../migrations/postgres/0003_newest_by_kind.sql") },
 ];
 
 /// The advisory lock under which one process migrates; any number that others do not use.

@@ -19,9 +19,10 @@ use super::engine::{Engine, Session, Transaction, sessions};
 use super::migrate::{self, Migration};
 use crate::Durability;
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { version: 1, sql: include_str!("../../migrations/sqlite/0001_records_and_events.sql") },
     Migration { version: 2, sql: include_str!("../../migrations/sqlite/0002_counts.sql") },
+    Migration { version: 3, sql: include_str!("../../migrations/sqlite/0003_newest_by_kind.sql") },
 ];
 
 /// How long a statement waits for another process's lock.

@@ -26,7 +26,7 @@ pub(crate) async fn are_used(engine: Engine) {
     let field = |path: &str| Field::parse(path).unwrap();
     let sqlite = matches!(engine, Engine::Sqlite(..));
     let tries = [
-        ("newest first", assets(), "records_newest"),
+        ("newest first", assets(), "declared_asset_created_at"),
         ("text", assets().filter(field("name"), Op::Eq("n77".into())), "declared_asset_name"),
         (
             "texts",

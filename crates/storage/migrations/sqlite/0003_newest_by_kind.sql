@@ -1,0 +1,3 @@
+-- Every kind has an index of its own for this.
+
+DROP INDEX records_newest;
