@@ -27,8 +27,10 @@ use support::{PASSWORD, program};
 
 const ADMIN: &str = "admin@example.com";
 
+type Journey = fn(&Client);
+
 /// What is done with the client, each with a store of its own.
-const JOURNEYS: [(&str, fn(&Client)); 7] = [
+const JOURNEYS: [(&str, Journey); 7] = [
     ("the_store", the_store),
     ("items", items),
     ("binaries", binaries),
