@@ -19,19 +19,26 @@ mod support {
     pub(crate) mod stack;
 }
 
-use support::corpus::absent;
-use support::generated::rows;
+use support::corpus::{absent, folder};
+use support::generated::{generate, rows};
 use support::hostile::Files;
 use support::stack::on_ordinary_stack;
 
 fn main() {
-    let trial = match Files::find("zip") {
-        Some(files) if Peak::of(|| {}).is_some() => {
-            Trial::test("hostile::ceilings", move || within_ceilings(files.path()))
-        }
-        _ => absent("hostile::ceilings", "APPDEPOT_HOSTILE, on Linux"),
+    let measurable = Peak::of(|| {}).is_some();
+    let small = match Files::find("zip") {
+        Some(files) if measurable => Trial::test("hostile::small", move || within_ceilings(files.path())),
+        _ => absent("hostile::small", "APPDEPOT_HOSTILE, on Linux"),
     };
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+    let whole = match folder("APPDEPOT_HOSTILE", "hostile").filter(|path| path.join("gen.py").is_file()) {
+        Some(generator) if measurable => {
+            Trial::test("hostile::whole", move || within_ceilings(generate(&generator, None)?.path()))
+        }
+        _ => absent("hostile::whole", "APPDEPOT_HOSTILE, on Linux"),
+    };
+    // one after the other: the peak of memory is the whole process's
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    libtest_mimic::run(&arguments, vec![small, whole]).exit();
 }
 
 fn within_ceilings(files: &Path) -> Result<(), Failed> {

@@ -24,7 +24,7 @@ mod support {
 }
 
 use support::corpus::{absent, folder};
-use support::generated::{generate, rows};
+use support::generated::{SMALL, generate, rows};
 use support::stack::on_ordinary_stack;
 
 fn main() {
@@ -402,7 +402,7 @@ fn hostile() -> Trial {
         return absent("hostile", "APPDEPOT_HOSTILE");
     };
     Trial::test("hostile::ipa_and_plist", move || {
-        let folder = generate(&generator)?;
+        let folder = generate(&generator, Some(SMALL))?;
         let table = std::fs::read_to_string(folder.path().join("expected.tsv"))?;
         let run = move || {
             let mut failures = Vec::new();

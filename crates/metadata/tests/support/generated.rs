@@ -5,13 +5,17 @@ use std::process::Command;
 
 use libtest_mimic::Failed;
 
-/// The small form of the set, made by the generator in a folder.
-pub(crate) fn generate(generator: &Path) -> Result<tempfile::TempDir, Failed> {
+/// The option for the small form of the set, in which only the largest files shrink.
+pub(crate) const SMALL: &str = "--small";
+
+/// The set, made by the generator in a folder.
+pub(crate) fn generate(generator: &Path, form: Option<&str>) -> Result<tempfile::TempDir, Failed> {
     let folder = tempfile::tempdir()?;
     let made = Command::new("python3")
         .arg(generator.join("gen.py"))
-        .args(["--small", "--out"])
+        .arg("--out")
         .arg(folder.path())
+        .args(form)
         .output()?;
     if !made.status.success() {
         return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());

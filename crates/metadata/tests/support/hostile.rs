@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::corpus::folder;
-use super::generated::generate;
+use super::generated::{SMALL, generate};
 
 pub(crate) enum Files {
     Given(PathBuf),
@@ -17,7 +17,7 @@ impl Files {
         if path.join(inside).is_dir() {
             return Some(Self::Given(path));
         }
-        generate(&path).ok().map(Self::Made)
+        generate(&path, Some(SMALL)).ok().map(Self::Made)
     }
 
     pub(crate) fn path(&self) -> &Path {
