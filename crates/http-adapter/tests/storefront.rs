@@ -5,7 +5,6 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
-use std::time::Duration;
 
 use appdepot_core::Result;
 use appdepot_core::authenticate::{Passwords, Verdict};
@@ -161,8 +160,6 @@ impl Shop {
             policies.push(made.id);
         }
         let (all, elsewhere) = (policies.clone(), policies.split_off(1));
-        // Which store is the first is told by their ids, which count milliseconds.
-        std::thread::sleep(Duration::from_millis(2));
         let (depot, acme) = (&self.world.depot, self.world.acme);
         let other = depot.create_store(&system(), acme, "Other", Some("other")).await.unwrap().id;
         for (store, policies) in [(self.store.id, all), (other, elsewhere)] {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -34,20 +34,20 @@ impl<K> Id<K> {
     /// The all-zero id. As an organization it is the root, which holds the organizations themselves.
     pub const NIL: Self = Self([0; 12], PhantomData);
 
-    /// A new id: later ones sort after earlier ones of the same process.
+    /// A new id: later ones sort after earlier ones of the same process, within a millisecond too.
     pub fn generate() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let now = Timestamp::now().millis().max(0).cast_unsigned();
-        let previous = LAST.fetch_max(now, Relaxed);
-        let millis = now.max(previous);
-        let mut bytes = [0u8; 12];
-        let (time, random) = bytes.split_at_mut(6);
-        time.copy_from_slice(millis.to_be_bytes().split_at(2).1);
-        if getrandom::fill(random).is_err() {
-            // No entropy source: fall back to a process-wide counter, unique but guessable. Ids are not secrets.
-            static COUNTER: AtomicU64 = AtomicU64::new(1);
-            random.copy_from_slice(COUNTER.fetch_add(1, Relaxed).to_be_bytes().split_at(2).1);
-        }
+        /// What the steps between ids of one millisecond have at random.
+        const STEP: u128 = 0xff_ffff;
+        static LAST: Mutex<u128> = Mutex::new(0);
+        let millis = u128::from(Timestamp::now().millis().max(0).cast_unsigned());
+        let mut random = [0; 6];
+        // Without a source of entropy ids are still distinct within the process. They are not secrets.
+        let _ = getrandom::fill(&mut random);
+        let random = random.iter().fold(0, |number, byte| number << 8 | u128::from(*byte));
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_later = millis > *last >> 48;
+        *last = if is_later { millis << 48 | random } else { *last + 1 + (random & STEP) };
+        let [_, _, _, _, bytes @ ..] = last.to_be_bytes();
         Self::from_bytes(bytes)
     }
 
@@ -193,8 +193,13 @@ mod tests {
 
     #[test]
     fn ids_grow() {
-        let ids: Vec<Id<()>> = (0..100).map(|_| Id::generate()).collect();
-        let times: Vec<_> = ids.iter().map(|id| id.to_bytes()[..6].to_vec()).collect();
-        assert!(times.is_sorted());
+        let made = || (0..10_000).map(|_| Id::<()>::generate()).collect::<Vec<_>>();
+        let all: Vec<Vec<Id<()>>> = std::thread::scope(|scope| {
+            let threads = [0; 4].map(|_| scope.spawn(made));
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(all.iter().all(|ids| ids.is_sorted_by(|a, b| a < b)));
+        let distinct: std::collections::BTreeSet<_> = all.iter().flatten().collect();
+        assert_eq!(distinct.len(), 40_000);
     }
 }
