@@ -99,7 +99,7 @@ impl Table {
             chunks: 0,
             patience: PATIENCE,
         };
-        let header = table.walk(reader, 0, CHUNK_HEADER_LEN as usize).await?;
+        let header = table.view(reader, 0, CHUNK_HEADER_LEN as usize, More::Next).await?;
         if u16_at(header, 0) != Some(CHUNK_TABLE) {
             return Err(broken());
         }
@@ -108,9 +108,8 @@ impl Table {
         while at + CHUNK_HEADER_LEN <= end {
             table.count_chunk(reader)?;
             // the names of its resources come first in a package, before anything that is looked for
-            let ahead = reader.limits().window_bytes.saturating_mul(3) / 2;
             let header =
-                table.view_ahead(reader, at, POOL_HEADER_LEN.min((end - at) as usize), ahead).await?;
+                table.view(reader, at, POOL_HEADER_LEN.min((end - at) as usize), More::Ahead(3)).await?;
             let kind = u16_at(header, 0).unwrap_or(0);
             let header_len = u64::from(u16_at(header, 2).unwrap_or(0));
             let len = u64::from(u32_at(header, 4).unwrap_or(0));
@@ -147,7 +146,7 @@ impl Table {
             return Ok(false);
         };
         self.count_chunk(reader)?;
-        let header = self.walk(reader, at, TYPE_HEADER_LEN.min((end - at) as usize)).await?;
+        let header = self.view(reader, at, TYPE_HEADER_LEN.min((end - at) as usize), More::Next).await?;
         let kind = u16_at(header, 0).unwrap_or(0);
         let header_len = u16_at(header, 2).unwrap_or(0);
         let len = u32_at(header, 4).unwrap_or(0);
@@ -288,7 +287,7 @@ impl Table {
         let offset = if types.flags & TYPE_SPARSE != 0 {
             let len = u64::from(types.entry_count) * 4;
             let Some(at) = inside(offsets, len) else { return Ok(None) };
-            let table = self.view(reader, at, len as usize).await?;
+            let table = self.view(reader, at, len as usize, WINDOW).await?;
             let (pairs, _) = table.as_chunks::<4>();
             let key = |pair: &[u8; 4]| u32::from(u16::from_le_bytes([pair[0], pair[1]]));
             match pairs.binary_search_by_key(&entry, key).ok().and_then(|at| pairs.get(at)) {
@@ -299,20 +298,20 @@ impl Table {
             return Ok(None);
         } else if types.flags & TYPE_OFFSET16 != 0 {
             let Some(at) = inside(offsets + u64::from(entry) * 2, 2) else { return Ok(None) };
-            match u16_at(self.view(reader, at, 2).await?, 0) {
+            match u16_at(self.view(reader, at, 2, WINDOW).await?, 0) {
                 Some(offset) if offset != u16::MAX => u64::from(offset) * 4,
                 _ => return Ok(None),
             }
         } else {
             let Some(at) = inside(offsets + u64::from(entry) * 4, 4) else { return Ok(None) };
-            match u32_at(self.view(reader, at, 4).await?, 0) {
+            match u32_at(self.view(reader, at, 4, WINDOW).await?, 0) {
                 Some(offset) if offset != u32::MAX => u64::from(offset),
                 _ => return Ok(None),
             }
         };
         let at = u64::from(types.entries_start) + offset;
         let Some(place) = inside(at, 8) else { return Ok(None) };
-        let entry = self.view(reader, place, 8).await?;
+        let entry = self.view(reader, place, 8, WINDOW).await?;
         let flags = u16_at(entry, 2).unwrap_or(0);
         if flags & ENTRY_COMPACT != 0 {
             return Ok(u32_at(entry, 4).map(|data| Value { kind: (flags >> 8) as u8, data }));
@@ -322,7 +321,7 @@ impl Table {
         }
         let size = u64::from(u16_at(entry, 0).unwrap_or(0)).max(8);
         let Some(place) = inside(at + size, 8) else { return Ok(None) };
-        Ok(Value::parse(self.view(reader, place, 8).await?, 0))
+        Ok(Value::parse(self.view(reader, place, 8, WINDOW).await?, 0))
     }
 
     /// The string with this index, `None` where the table does not have it.
@@ -344,18 +343,18 @@ impl Table {
         /// Both lengths in front of a string, and most strings with them.
         const GUESS: usize = 64;
         let Some(at) = self.pool.offset_at(index) else { return Ok(None) };
-        let offset = self.view_near(reader, self.pool_at + at as u64, 4).await?;
+        let offset = self.view(reader, self.pool_at + at as u64, 4, More::Near).await?;
         let Some(at) = u32_at(offset, 0).and_then(|offset| self.pool.string_at(offset)) else {
             return Ok(None);
         };
         let rest = self.pool.len - at;
-        let start = self.view_near(reader, self.pool_at + at as u64, GUESS.min(rest)).await?;
+        let start = self.view(reader, self.pool_at + at as u64, GUESS.min(rest), More::Near).await?;
         let Some((text, len)) = self.pool.extent(start) else { return Ok(None) };
         if text.checked_add(len).is_none_or(|end| end > rest) {
             return Ok(None);
         }
         reader.charge_string(len)?;
-        let string = self.view(reader, self.pool_at + (at + text) as u64, len).await?;
+        let string = self.view(reader, self.pool_at + (at + text) as u64, len, WINDOW).await?;
         Ok(Some(self.pool.decode(string).into_owned()))
     }
 
@@ -379,65 +378,44 @@ impl Table {
         }
     }
 
-    /// `len` bytes at `at`.
+    /// `len` bytes at `at`; of a table in the file, some more with them.
     async fn view<'v>(
         &'v self,
         reader: &'v mut Reader<'_>,
         at: u64,
         len: usize,
-    ) -> Result<&'v [u8], Problem> {
-        let ahead = reader.limits().window_bytes;
-        self.view_ahead(reader, at, len, ahead).await
-    }
-
-    async fn view_ahead<'v>(
-        &'v self,
-        reader: &'v mut Reader<'_>,
-        at: u64,
-        len: usize,
-        ahead: usize,
+        more: More,
     ) -> Result<&'v [u8], Problem> {
         match &self.place {
             Place::Memory(data) => held(data, at, len),
             Place::File(start, whole) => {
                 let rest = whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
-                let ahead = usize::try_from(rest).unwrap_or(usize::MAX).min(ahead);
-                reader.view(start + at, len, ahead).await
+                let (at, end) = (start + at, start + whole);
+                match more {
+                    More::Ahead(factor) => {
+                        let ahead = (reader.limits().window_bytes as u64).saturating_mul(factor) / 2;
+                        reader.view(at, len, usize::try_from(rest.min(ahead)).unwrap_or(len)).await
+                    }
+                    More::Near => reader.view_near(at, len, end).await,
+                    More::Next => reader.walk(at, len, end).await,
+                }
             }
         }
     }
+}
 
-    /// As [`view`](Self::view), for what other things asked for often stand near.
-    async fn view_near<'v>(
-        &'v self,
-        reader: &'v mut Reader<'_>,
-        at: u64,
-        len: usize,
-    ) -> Result<&'v [u8], Problem> {
-        match &self.place {
-            Place::Memory(data) => held(data, at, len),
-            Place::File(start, whole) => {
-                whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
-                reader.view_near(start + at, len, start + whole).await
-            }
-        }
-    }
+/// A window, and what is in it comes with what is asked for.
+const WINDOW: More = More::Ahead(2);
 
-    /// As [`view`](Self::view), for headers that come one after the other.
-    async fn walk<'v>(
-        &'v self,
-        reader: &'v mut Reader<'_>,
-        at: u64,
-        len: usize,
-    ) -> Result<&'v [u8], Problem> {
-        match &self.place {
-            Place::Memory(data) => held(data, at, len),
-            Place::File(start, whole) => {
-                whole.checked_sub(at).filter(|rest| len as u64 <= *rest).ok_or_else(early)?;
-                reader.walk(start + at, len, start + whole).await
-            }
-        }
-    }
+/// What is read together with what is asked for.
+#[derive(Debug, Clone, Copy)]
+enum More {
+    /// What follows, in halves of a window.
+    Ahead(u64),
+    /// What stands before and behind: other things asked for often do.
+    Near,
+    /// The headers that come one after the other.
+    Next,
 }
 
 fn held(data: &[u8], at: u64, len: usize) -> Result<&[u8], Problem> {
