@@ -228,11 +228,15 @@ fn a_running_upload_is_finished_before_the_server_stops() {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let head = format!(
         "POST /v1/organizations/acme/mdm/assets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN_KEY}\r\n\
-         content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+         content-type: {kind}\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         form.len()
     );
     let (first, second) = form.split_at(form.len() / 2);
     stream.write_all(head.as_bytes()).unwrap();
+    // It runs once the server asks for the body.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(asked, *b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(first).unwrap();
     let address = server.address.clone();
     let stopping = std::thread::spawn(move || server.stop());
