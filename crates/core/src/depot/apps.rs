@@ -34,7 +34,7 @@ pub struct NewApp {
     pub configuration: Extra,
     /// Attributes to keep, at most 64 KiB of JSON.
     pub extra: Extra,
-    /// How it is listed in a store, where it is put at once; see [`Depot::list_app`].
+    /// How it is listed in a store, where it is put at once; see [`Depot::list_apps`].
     pub listing: Option<(Id<Store>, ListingChange)>,
 }
 
@@ -50,7 +50,7 @@ pub struct AppChange {
     pub configure: Extra,
     pub retention: Option<Retention>,
     pub extra: Option<Extra>,
-    /// How it is listed in a store; see [`Depot::list_app`].
+    /// How it is listed in a store; see [`Depot::list_apps`].
     pub listing: Option<(Id<Store>, ListingChange)>,
 }
 
