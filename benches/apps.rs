@@ -8,19 +8,20 @@ use std::time::Instant;
 
 use appdepot::Depot;
 use appdepot::authorize::Actor;
-use appdepot::authz::{CasbinAuthorizer, Keys};
-use appdepot::depot::{NewApp, NewKey, NewRelease};
-use appdepot::domain::{App, Details, Id, LifecycleName, Release, Role, Stored};
+use appdepot::depot::{NewApp, NewRelease};
+use appdepot::domain::{App, Details, Id, LifecycleName, Release, Stored};
 use appdepot::http::Service;
 use appdepot::inspect::Platform;
 use appdepot::records::{Batch, Change, RecordStore};
-use appdepot::storage::testing::Postgres;
-use appdepot::storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
+
+mod catalogue;
+
+use catalogue::{Arguments, filled, percentiles, service};
 
 /// How many apps are written at a time.
 const BATCH: u64 = 2_500;
@@ -62,57 +63,23 @@ const CASES: [Case; 8] = [
 ];
 
 fn main() {
-    let mut sizes = Vec::new();
-    let (mut postgres, mut rounds) = (false, 200);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--postgres" => postgres = true,
-            "--rounds" => rounds = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(rounds),
-            other => sizes.extend(other.parse::<u64>()),
-        }
-    }
-    if sizes.is_empty() {
-        sizes = vec![300, 3_000, 100_000];
-    }
+    let Arguments { sizes, server, number: rounds } =
+        Arguments::read(&[300, 3_000, 100_000], "--rounds", 200);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let server =
-        postgres.then(|| Postgres::start().unwrap_or_else(|| panic!("no postgresql on this machine")));
     println!("one client, {rounds} requests each\n");
     println!("| records | apps | request | p50 ms | p99 ms |\n|---|---|---|---|---|");
     for size in sizes {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("depot.sqlite");
-        let (name, records): (_, Arc<dyn RecordStore>) = match &server {
-            None => ("SQLite", Arc::new(runtime.block_on(sqlite(&path, size)))),
-            Some(server) => ("PostgreSQL", Arc::new(runtime.block_on(in_postgres(server, size)))),
-        };
-        let (service, token) = runtime.block_on(serve(records));
+        let fill = async |records| fill(records, size).await;
+        let (name, records) = runtime.block_on(filled(server.as_ref(), folder.path(), fill));
+        let (service, token) = runtime.block_on(service(records));
         for case in &CASES {
             let (p50, p99) = runtime.block_on(measure(&service, &token, size, case, rounds));
             println!("| {name} | {size} | {} | {p50:.2} | {p99:.2} |", case.name);
         }
-        if server.is_none() {
-            let (p50, p99) = runtime.block_on(walk(&service, &token, size));
-            println!("| {name} | {size} | each of all pages, by their links | {p50:.2} | {p99:.2} |");
-        }
+        let (p50, p99) = runtime.block_on(walk(&service, &token, size));
+        println!("| {name} | {size} | each of all pages, by their links | {p50:.2} | {p99:.2} |");
     }
-}
-
-async fn sqlite(path: &std::path::Path, size: u64) -> SqliteRecords {
-    let records = SqliteRecords::open(path, Durability::Os).await.unwrap();
-    fill(Arc::new(records.clone()), size).await;
-    // Closing is what makes the statistics that the planner goes by.
-    records.close().await;
-    SqliteRecords::open(path, Durability::Os).await.unwrap()
-}
-
-async fn in_postgres(server: &Postgres, size: u64) -> PostgresRecords {
-    let records = PostgresRecords::connect(&server.database().await, PoolOptions::default()).await.unwrap();
-    fill(Arc::new(records.clone()), size).await;
-    // As the server's own upkeep does after a while.
-    sqlx::raw_sql("VACUUM ANALYZE").execute(records.pool()).await.unwrap();
-    records
 }
 
 /// Makes the organization and its apps, with one version each: one goes the usual way, the others are made after it.
@@ -162,19 +129,6 @@ fn like(app: &Stored<App>, release: &Stored<Release>, number: u64) -> (Stored<Ap
     (app, release)
 }
 
-async fn serve(records: Arc<dyn RecordStore>) -> (Service, String) {
-    let depot = Depot::builder()
-        .records(records.clone())
-        .authorizer(Arc::new(CasbinAuthorizer::new(records.clone())))
-        .build();
-    let system = Actor::system("bench");
-    let acme = depot.organization(&system, "acme").await.unwrap().id;
-    let created = depot.create_key(&system, NewKey::new(acme, "bench")).await.unwrap();
-    let owner = Role::parse(Role::OWNER).unwrap();
-    depot.grant(&system, acme, created.subject, owner, None).await.unwrap();
-    (Service::builder(depot, Arc::new(Keys::new(records))).build(), created.text.clone())
-}
-
 /// The times in milliseconds that half and 99 in 100 requests do not exceed.
 async fn measure(service: &Service, token: &str, size: u64, case: &Case, rounds: u64) -> (f64, f64) {
     let mut times = Vec::new();
@@ -210,10 +164,4 @@ async fn ask(service: &Service, token: &str, path: &str) -> Value {
     let response = service.clone().oneshot(request).await.unwrap();
     assert!(response.status().is_success(), "{path}: {}", response.status());
     serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
-}
-
-fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
-    times.sort_unstable_by(f64::total_cmp);
-    let at = |hundredths: usize| *times.get(times.len() * hundredths / 100).unwrap();
-    (at(50), at(99))
 }

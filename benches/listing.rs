@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use appdepot::Depot;
 use appdepot::authorize::Actor;
-use appdepot::authz::{CasbinAuthorizer, Keys};
-use appdepot::depot::{NewAsset, NewFile, NewKey};
-use appdepot::domain::{Asset, Content, Id, Reference, Role, Stored, Timestamp};
-use appdepot::http::Service;
+use appdepot::depot::{NewAsset, NewFile};
+use appdepot::domain::{Asset, Content, Id, Reference, Stored, Timestamp};
 use appdepot::memory::MemoryBlobs;
 use appdepot::records::{Batch, Change, RecordStore};
-use appdepot::storage::testing::Postgres;
-use appdepot::storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+
+mod catalogue;
+
+use catalogue::{Arguments, filled, percentiles, service};
 
 const CLIENTS: u64 = 16;
 /// How many assets are written at a time.
@@ -78,52 +78,20 @@ const CASES: [Case; 10] = [
 ];
 
 fn main() {
-    let mut sizes = Vec::new();
-    let (mut postgres, mut seconds) = (false, 3);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--postgres" => postgres = true,
-            "--seconds" => seconds = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(seconds),
-            other => sizes.extend(other.parse::<u64>()),
-        }
-    }
-    if sizes.is_empty() {
-        sizes = vec![10_000, 100_000];
-    }
+    let Arguments { sizes, server, number: seconds } = Arguments::read(&[10_000, 100_000], "--seconds", 3);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let server =
-        postgres.then(|| Postgres::start().unwrap_or_else(|| panic!("no postgresql on this machine")));
     println!("{CLIENTS} clients, {seconds} s each\n");
     println!("| records | assets | request | requests/s | p50 ms | p99 ms |\n|---|---|---|---|---|---|");
     for size in sizes {
         let folder = tempfile::tempdir().unwrap();
-        let (name, records): (_, Arc<dyn RecordStore>) = match &server {
-            None => ("SQLite", Arc::new(runtime.block_on(sqlite(&folder.path().join("depot.sqlite"), size)))),
-            Some(server) => ("PostgreSQL", Arc::new(runtime.block_on(in_postgres(server, size)))),
-        };
+        let fill = async |records| fill(records, size).await;
+        let (name, records) = runtime.block_on(filled(server.as_ref(), folder.path(), fill));
         let (address, token) = runtime.block_on(serve(records));
         for case in &CASES {
             let (rate, p50, p99) = measure(address, &token, size, case, Duration::from_secs(seconds));
             println!("| {name} | {size} | {} | {rate:.0} | {p50:.2} | {p99:.2} |", case.name);
         }
     }
-}
-
-async fn sqlite(path: &std::path::Path, size: u64) -> SqliteRecords {
-    let records = SqliteRecords::open(path, Durability::Os).await.unwrap();
-    fill(Arc::new(records.clone()), size).await;
-    // Closing is what makes the statistics that the planner goes by.
-    records.close().await;
-    SqliteRecords::open(path, Durability::Os).await.unwrap()
-}
-
-async fn in_postgres(server: &Postgres, size: u64) -> PostgresRecords {
-    let records = PostgresRecords::connect(&server.database().await, PoolOptions::default()).await.unwrap();
-    fill(Arc::new(records.clone()), size).await;
-    // As the server's own upkeep does after a while.
-    sqlx::raw_sql("VACUUM ANALYZE").execute(records.pool()).await.unwrap();
-    records
 }
 
 /// Makes the organization and its assets: one goes the usual way, the others are made after it.
@@ -164,17 +132,7 @@ fn like(model: &Stored<Asset>, number: u64, size: u64, random: &mut Random) -> S
 }
 
 async fn serve(records: Arc<dyn RecordStore>) -> (SocketAddr, String) {
-    let depot = Depot::builder()
-        .records(records.clone())
-        .authorizer(Arc::new(CasbinAuthorizer::new(records.clone())))
-        .build();
-    let system = Actor::system("bench");
-    let acme = depot.organization(&system, "acme").await.unwrap().id;
-    let keys = Arc::new(Keys::new(records));
-    let created = depot.create_key(&system, NewKey::new(acme, "bench")).await.unwrap();
-    let owner = Role::parse(Role::OWNER).unwrap();
-    depot.grant(&system, acme, created.subject, owner, None).await.unwrap();
-    let service = Service::builder(depot, keys).build();
+    let (service, token) = service(records).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -186,7 +144,7 @@ async fn serve(records: Arc<dyn RecordStore>) -> (SocketAddr, String) {
             tokio::spawn(connection);
         }
     });
-    (address, created.text.clone())
+    (address, token)
 }
 
 /// Requests per second, and the times in milliseconds that half and 99 in 100 requests do not exceed.
@@ -205,13 +163,13 @@ fn measure(address: SocketAddr, token: &str, size: u64, case: &Case, time: Durat
         }
         times
     };
-    let mut times: Vec<Duration> = std::thread::scope(|scope| {
+    let times: Vec<Duration> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|seed| scope.spawn(move || client(seed))).collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
-    times.sort_unstable();
-    let at = |hundredths: usize| times.get(times.len() * hundredths / 100).unwrap().as_secs_f64() * 1_000.0;
-    (times.len() as f64 / time.as_secs_f64(), at(50), at(99))
+    let rate = times.len() as f64 / time.as_secs_f64();
+    let (p50, p99) = percentiles(times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect());
+    (rate, p50, p99)
 }
 
 fn request(connection: &mut BufReader<TcpStream>, token: &str, case: &Case, size: u64, random: &mut Random) {
