@@ -17,9 +17,9 @@ pub(super) fn find(kind: Kind, path: &Path) -> Option<Declared> {
     kind.declared().iter().copied().find(|declared| declared.path == spelled)
 }
 
-/// The statements that make the index by age of each kind, every declared field's, and on PostgreSQL its statistics. They may be run again:
-/// the name of an index ends in a digest of its definition, so a changed definition is a new index; what
-/// [`members`] keeps is made anew.
+/// The statements that make the index by age of each kind, every declared field's, and on PostgreSQL its
+/// statistics. They may be run again: the name of an index ends in a digest of its definition, so a changed
+/// definition is a new index; what [`members`] keeps is made anew.
 ///
 /// # Errors
 /// `Internal` when a declared path is none.
@@ -78,6 +78,30 @@ pub(super) fn name(kind: Kind, path: &str, definition: &str) -> String {
     let digest = super::cursor::digest(definition.as_bytes());
     let readable = path.replace(['.', '-', ' '], "_").to_ascii_lowercase();
     format!("declared_{}_{readable:.32}_{digest:.8}", kind.as_str())
+}
+
+/// The query for what was made on the table of records, by this definition or an earlier one: the name of each, and
+/// the statement that drops it. What others keep in the same database is none of ours, whatever it is called.
+pub(super) fn made(dialect: Dialect) -> &'static str {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            r#"SELECT name, printf('DROP %s "%w"', type, name) FROM sqlite_schema WHERE tbl_name = 'records'
+               AND (type = 'index' AND name GLOB 'declared_*' OR type = 'trigger' AND name GLOB 'members_*')
+               UNION ALL
+               SELECT name, printf('DROP TABLE IF EXISTS "%w"', substr(name, 1, length(name) - length('_insert')))
+               FROM sqlite_schema WHERE tbl_name = 'records' AND type = 'trigger' AND name GLOB 'members_*_insert'"#
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            "SELECT relname::text, format('DROP INDEX %s', oid::regclass) FROM pg_class JOIN pg_index \
+             ON indexrelid = oid WHERE indrelid = 'records'::regclass AND starts_with(relname, 'declared_') \
+             UNION ALL \
+             SELECT stxname::text, format('DROP STATISTICS %s.%I', stxnamespace::regnamespace, stxname) \
+             FROM pg_statistic_ext \
+             WHERE stxrelid = 'records'::regclass AND starts_with(stxname, 'declared_')"
+        }
+    }
 }
 
 /// Checks that the declared fields of a record hold what they are declared to hold, so far as indexes and filters

@@ -53,6 +53,12 @@ pub(super) async fn run(
     let statements = declared::statements(dialect)?.join(";\n");
     let checksum = digest(statements.as_bytes());
     if !applied.contains(&(DECLARED, checksum.clone())) {
+        for mut row in session.rows(Statement::new(declared::made(dialect), []), &[Shape::Text; 2]).await? {
+            let (name, drop) = (row.text()?, row.text()?);
+            if !statements.contains(&format!(" {name} ")) {
+                session.script(drop.into()).await?;
+            }
+        }
         session.script(statements.into()).await?;
         note(session, DECLARED, &checksum).await?;
     }
