@@ -1,8 +1,6 @@
 //! Grants, groups and rules as they change: in one process, and in several on one database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -15,11 +13,11 @@ use appdepot::domain::{
 };
 use appdepot::query::Query;
 use appdepot::records::{Key, RecordStore};
-use appdepot::storage::testing::Postgres;
-use appdepot::storage::{Durability, PoolOptions, PostgresRecords, SqliteRecords};
 use appdepot::{ErrorKind, Result};
-use libtest_mimic::{Arguments, Trial};
-use tempfile::TempDir;
+
+mod support;
+
+use support::backends::{Backend, Database, Trials, cases};
 
 /// Two processes' views of one fresh database.
 struct World {
@@ -28,83 +26,51 @@ struct World {
     authorizer: Arc<dyn Authorizer>,
     records: Arc<dyn RecordStore>,
     acme: Id<Organization>,
-    _folder: TempDir,
+    _database: Database,
 }
 
 const LEASE: Duration = Duration::from_millis(200);
 
-type Case = fn(World) -> Pin<Box<dyn Future<Output = ()>>>;
-
-macro_rules! cases {
-    ($($name:ident)*) => { [$((stringify!($name), (|world| Box::pin($name(world))) as Case)),*] };
-}
-
 fn main() {
     let usual = cases! {
-        a_change_is_seen_here_at_once_and_elsewhere_within_the_lease
-        sixteen_writers_all_get_through
-        no_decision_is_stale_in_a_short_race
-        two_owners_who_remove_each_other_leave_one
-        a_rule_works_at_once_and_is_told_of
-        bad_rules_are_refused
-        another_organizations_rules_do_not_exist
-        a_group_gives_its_members_its_roles
-        nobody_gives_more_than_they_have
-        a_rule_that_nobody_could_remove_is_refused
-        one_may_ask_about_oneself
+        World::new:
+        a_change_is_seen_here_at_once_and_elsewhere_within_the_lease,
+        sixteen_writers_all_get_through,
+        no_decision_is_stale_in_a_short_race,
+        two_owners_who_remove_each_other_leave_one,
+        a_rule_works_at_once_and_is_told_of,
+        bad_rules_are_refused,
+        another_organizations_rules_do_not_exist,
+        a_group_gives_its_members_its_roles,
+        nobody_gives_more_than_they_have,
+        a_rule_that_nobody_could_remove_is_refused,
+        one_may_ask_about_oneself,
     };
-    let long = cases! { no_decision_is_stale_in_a_long_race };
-    let postgres = Arc::new(Postgres::start());
-    let required = std::env::var("APPDEPOT_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
-    let mut trials = Vec::new();
-    for ground in ["sqlite", "postgres"] {
-        let missing = ground == "postgres" && postgres.is_none();
-        let all = usual.iter().map(|case| (case, false)).chain(long.iter().map(|case| (case, true)));
-        for (&(name, case), long) in all {
-            let postgres = postgres.clone();
-            let trial = Trial::test(format!("{ground}::{name}"), move || {
-                if missing {
-                    return Err("PostgreSQL is required here and its server binaries are missing".into());
-                }
-                let mut runtime = tokio::runtime::Builder::new_multi_thread();
-                let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-                runtime.block_on(async { case(prepare(ground, &postgres).await).await });
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(long || (missing && !required)));
+    let mut trials = Trials::new();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        for (name, case) in usual {
+            trials.add(backend, name, case);
         }
+        let [(name, case)] = cases! { World::new: no_decision_is_stale_in_a_long_race };
+        trials.add(backend, name, case).ignored();
     }
-    // The server process must end with the tests, and exit() runs no destructors.
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    drop(Arc::into_inner(postgres));
-    conclusion.exit();
+    trials.run()
 }
 
-async fn prepare(ground: &str, postgres: &Option<Postgres>) -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("records.sqlite");
-    let url = match (ground, postgres) {
-        ("postgres", Some(server)) => Some(server.database().await),
-        _ => None,
-    };
-    let open = async || -> Arc<dyn RecordStore> {
-        match &url {
-            Some(url) => Arc::new(PostgresRecords::connect(url, PoolOptions::default()).await.unwrap())
-                as Arc<dyn RecordStore>,
-            None => Arc::new(SqliteRecords::open(&path, Durability::Os).await.unwrap()),
-        }
-    };
-    let (one, two) = (open().await, open().await);
-    let authorizers = [&one, &two].map(|records| {
-        let authorizer = CasbinAuthorizer::new(records.clone()).with_lease(LEASE);
-        Arc::new(authorizer) as Arc<dyn Authorizer>
-    });
-    let depots = [(&one, &authorizers[0]), (&two, &authorizers[1])].map(|(records, authorizer)| {
-        Depot::builder().records(records.clone()).authorizer(authorizer.clone()).build()
-    });
-    let [authorizer, _] = authorizers;
-    let acme = depots[0].create_organization(&system(), "acme", "Acme").await.unwrap().id;
-    World { depots, authorizer, records: one, acme, _folder: folder }
+impl World {
+    async fn new(database: Database) -> Self {
+        let (one, two) = (database.records().await, database.records().await);
+        let authorizers = [&one, &two].map(|records| {
+            let authorizer = CasbinAuthorizer::new(records.clone()).with_lease(LEASE);
+            Arc::new(authorizer) as Arc<dyn Authorizer>
+        });
+        let depots = [(&one, &authorizers[0]), (&two, &authorizers[1])].map(|(records, authorizer)| {
+            Depot::builder().records(records.clone()).authorizer(authorizer.clone()).build()
+        });
+        let [authorizer, _] = authorizers;
+        let acme = depots[0].create_organization(&system(), "acme", "Acme").await.unwrap().id;
+        World { depots, authorizer, records: one, acme, _database: database }
+    }
 }
 
 fn system() -> Actor {

@@ -33,9 +33,14 @@ const CASES: [(&str, &str, Tests); 26] = [
         "C3",
         "registering an object that lies with another organization, or is another one",
         &[
-            (SCENARIOS, &["an_object_in_a_provider_is_verified"]),
-            ("tests/scenarios/storage_providers.rs", &["a_storage_provider_is_in_its_own_organization_only"]),
-            ("tests/server.rs", &["what_is_refused_leaves_nothing_behind"]),
+            (
+                "tests/scenarios/storage_providers.rs",
+                &[
+                    "an_object_in_a_provider_is_verified",
+                    "a_storage_provider_is_in_its_own_organization_only",
+                ],
+            ),
+            ("tests/server/refusals.rs", &["what_is_refused_leaves_nothing_behind"]),
         ],
     ),
     (
@@ -124,7 +129,7 @@ const CASES: [(&str, &str, Tests); 26] = [
                 "crates/authz/tests/jwt/main.rs",
                 &["forged_tokens_are_refused", "claims_are_checked_with_a_leeway"],
             ),
-            ("tests/identity.rs", &["what_is_no_credential_is_refused"]),
+            ("tests/identity/keys.rs", &["what_is_no_credential_is_refused"]),
         ],
     ),
     (
@@ -132,7 +137,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         "a credential that ends, also while bytes come in",
         &[
             (HERE, &["who_loses_the_right_during_an_upload_leaves_nothing"]),
-            ("tests/identity.rs", &["shutting_a_user_out_ends_everything_at_once"]),
+            ("tests/identity/sessions.rs", &["shutting_a_user_out_ends_everything_at_once"]),
             ("crates/authz/tests/keys.rs", &["a_revoked_key_takes_its_tokens_along_at_once"]),
         ],
     ),
@@ -140,7 +145,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         "C14",
         "a session made up, kept, or used after its end",
         &[(
-            "tests/identity.rs",
+            "tests/identity/sessions.rs",
             &["signing_in_makes_a_new_session_each_time", "sessions_end_in_time_and_on_demand"],
         )],
     ),
@@ -161,7 +166,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         "C17",
         "secrets in answers",
         &[
-            ("tests/server.rs", &["secrets_are_seen_only_where_they_are_issued"]),
+            ("tests/server/secrets.rs", &["secrets_are_seen_only_where_they_are_issued"]),
             ("tests/scenarios/storage_providers.rs", &["what_opens_a_storage_provider_is_never_seen"]),
         ],
     ),
@@ -170,7 +175,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         "an item that is for a group",
         &[
             (HERE, &["an_item_for_a_group_is_not_there_for_others"]),
-            (SCENARIOS, &["a_store_page_is_cut_after_the_audience"]),
+            ("tests/scenarios/store.rs", &["a_store_page_is_cut_after_the_audience"]),
         ],
     ),
     (
@@ -185,7 +190,8 @@ const CASES: [(&str, &str, Tests); 26] = [
         "C20",
         "lists, counts and pages",
         &[
-            (SCENARIOS, &["a_store_page_is_cut_after_the_audience", "another_organization_does_not_exist"]),
+            ("tests/scenarios/store.rs", &["a_store_page_is_cut_after_the_audience"]),
+            ("tests/scenarios/organizations.rs", &["another_organization_does_not_exist"]),
             ("crates/authz/tests/decisions.rs", &["a_deny_on_one_app_takes_it_out_of_the_listing_scope"]),
         ],
     ),
@@ -194,7 +200,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         "a name that another organization uses",
         &[
             (HERE, &["the_names_of_others_are_free"]),
-            ("tests/identity.rs", &["names_to_sign_in_with_are_unique_whatever_their_case"]),
+            ("tests/identity/users.rs", &["names_to_sign_in_with_are_unique_whatever_their_case"]),
         ],
     ),
     ("C22", "bytes that another organization has", &[(HERE, &["the_same_bytes_are_kept_for_each"])]),
@@ -217,8 +223,7 @@ const CASES: [(&str, &str, Tests); 26] = [
 ];
 
 const HERE: &str = "tests/matrix/cases.rs";
-const MATRIX: &str = "tests/matrix.rs";
-const SCENARIOS: &str = "tests/scenarios.rs";
+const MATRIX: &str = "tests/matrix/main.rs";
 const TRAPS: &str = "crates/authz/tests/traps.rs";
 const FOREIGN: &str = "what_is_anothers_is_as_if_it_were_not_there";
 

@@ -1,8 +1,22 @@
 //! Builds: from an upload to a release that every dialect sees.
 
-use super::*;
-use appdepot::depot::NewBuild;
-use appdepot::domain::{Build, BuildNotes, BuildStatus, Git};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use appdepot::authorize::{Actor, Subject};
+use appdepot::blobs::ByteRange;
+use appdepot::depot::{Depot, NewAsset, NewBuild, NewFile};
+use appdepot::domain::{
+    App, Asset, Audience, Build, BuildNotes, BuildStatus, Git, Id, LifecycleName, Release, Role, Stored,
+    Timestamp,
+};
+use appdepot::error::Detail;
+use appdepot::lifecycle::State;
+use appdepot::metadata::Extractor;
+use appdepot::query::{Field, Op, Query};
+use appdepot::{Error, ErrorKind};
+
+use super::stage::*;
 
 impl Stage {
     async fn send(
@@ -32,7 +46,7 @@ impl Stage {
     }
 }
 
-pub(super) async fn a_build_becomes_a_release(ground: Ground) {
+pub(crate) async fn a_build_becomes_a_release(ground: Ground) {
     let stage =
         Stage::with(ground, |builder| builder.inspector(Arc::new(Extractor::default().icons(192)))).await;
     let ada = stage.hire("ada", "org.member").await;
@@ -77,7 +91,7 @@ pub(super) async fn a_build_becomes_a_release(ground: Ground) {
     assert!((stage.ground.backends.keys)().is_empty());
 }
 
-pub(super) async fn builds_of_one_version_stand_side_by_side(ground: Ground) {
+pub(crate) async fn builds_of_one_version_stand_side_by_side(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     stage.release(&app, "field-notes.apk").await;
@@ -95,7 +109,7 @@ pub(super) async fn builds_of_one_version_stand_side_by_side(ground: Ground) {
     assert!((stage.ground.backends.keys)().is_empty());
 }
 
-pub(super) async fn a_build_that_is_no_package_says_why(ground: Ground) {
+pub(crate) async fn a_build_that_is_no_package_says_why(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     let whole = package("field-notes.apk");
@@ -116,7 +130,7 @@ pub(super) async fn a_build_that_is_no_package_says_why(ground: Ground) {
     assert!((stage.ground.backends.keys)().is_empty());
 }
 
-pub(super) async fn rights_on_the_app_are_enough_for_its_builds(ground: Ground) {
+pub(crate) async fn rights_on_the_app_are_enough_for_its_builds(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (mine, other) =
         (stage.app("Mine", LifecycleName::Direct).await, stage.app("Other", LifecycleName::Direct).await);
@@ -142,7 +156,7 @@ pub(super) async fn rights_on_the_app_are_enough_for_its_builds(ground: Ground) 
     assert_eq!(kind(stage.depot.remove_build(&ed, stage.acme, build.id).await), ErrorKind::Forbidden);
 }
 
-pub(super) async fn workers_share_the_builds(ground: Ground) {
+pub(crate) async fn workers_share_the_builds(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     for _ in 0..6 {
@@ -184,7 +198,7 @@ impl appdepot::inspect::Inspector for Endless {
     }
 }
 
-pub(super) async fn what_waits_is_processed_after_a_restart(ground: Ground) {
+pub(crate) async fn what_waits_is_processed_after_a_restart(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     let sent = [stage.sent(&app, "field-notes.apk").await, stage.sent(&app, "field-notes.apk").await];

@@ -1,11 +1,14 @@
 //! People and service accounts with their roles.
 
-use super::*;
-use appdepot::depot::{Collaborator, NewUser};
-use appdepot::domain::User;
-use appdepot::query::Sort;
+use appdepot::ErrorKind;
+use appdepot::authorize::{Actor, Subject};
+use appdepot::depot::{Collaborator, NewApp, NewUser};
+use appdepot::domain::{Id, Role, User};
+use appdepot::query::{Field, Query, Sort};
 
-pub(super) async fn a_collaborator_has_one_role_and_an_owner_stays(ground: Ground) {
+use super::stage::*;
+
+pub(crate) async fn a_collaborator_has_one_role_and_an_owner_stays(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
     let role = |word: &str| Role::parse(word).unwrap();
@@ -39,7 +42,7 @@ pub(super) async fn a_collaborator_has_one_role_and_an_owner_stays(ground: Groun
     assert_eq!(kind(depot.collaborators(&owner, Query::of::<User>(acme), None).await), ErrorKind::Forbidden);
 }
 
-pub(super) async fn a_service_account_may_do_what_its_role_says_until_it_is_revoked(ground: Ground) {
+pub(crate) async fn a_service_account_may_do_what_its_role_says_until_it_is_revoked(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
     let (admin, editor) = (stage.hire("adam", "org.admin").await, stage.hire("ed", "org.editor").await);
@@ -62,4 +65,19 @@ pub(super) async fn a_service_account_may_do_what_its_role_says_until_it_is_revo
     assert_eq!((known.len(), &known[0].roles[..]), (1, &[role("org.editor")][..]));
     depot.revoke_key(&admin, acme, &made.key.key).await.unwrap();
     assert!(depot.service_accounts(&admin, acme).await.unwrap().is_empty());
+}
+
+pub(crate) async fn only_an_owner_makes_owners(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (owner, admin) = (stage.hire("olga", Role::OWNER).await, stage.hire("adam", "org.admin").await);
+    let give = async |actor: &Actor, name: &str, role: &str| {
+        let (subject, role) = (Subject::user(name).unwrap(), Role::parse(role).unwrap());
+        stage.depot.grant(actor, stage.acme, subject, role, None).await.map(|_| ())
+    };
+    give(&admin, "eve", "org.editor").await.unwrap();
+    assert_eq!(kind(give(&admin, "adam", Role::OWNER).await), ErrorKind::Forbidden);
+    let role = Role::parse(Role::OWNER).unwrap();
+    let take = stage.depot.revoke(&admin, stage.acme, owner.subject.clone(), role, None).await;
+    assert_eq!(kind(take), ErrorKind::Forbidden);
+    give(&owner, "adam", Role::OWNER).await.unwrap();
 }

@@ -1,8 +1,18 @@
 //! Organizations that are parts of others, and what is exposed downwards.
 
-use super::*;
+use appdepot::authorize::{Actor, Subject};
+use appdepot::blobs::ByteRange;
+use appdepot::depot::{AssetChange, NewAsset, NewFile};
+use appdepot::domain::{
+    App, Asset, Audience, EventFilter, Id, LifecycleName, Organization, Reference, Role, Stored,
+};
+use appdepot::lifecycle::Verb;
+use appdepot::query::{Field, Op, Query, Sort};
+use appdepot::{Error, ErrorKind};
 
-pub(super) async fn what_is_exposed_is_seen_below_and_changed_by_nobody_there(ground: Ground) {
+use super::stage::*;
+
+pub(crate) async fn what_is_exposed_is_seen_below_and_changed_by_nobody_there(ground: Ground) {
     let stage = Stage::set(ground).await;
     let owner = stage.hire("olga", "org.owner").await;
     let depot = &stage.depot;
@@ -101,7 +111,7 @@ pub(super) async fn what_is_exposed_is_seen_below_and_changed_by_nobody_there(gr
     stage.assert_sound().await;
 }
 
-pub(super) async fn a_part_of_an_organization_is_made_by_its_owners(ground: Ground) {
+pub(crate) async fn a_part_of_an_organization_is_made_by_its_owners(ground: Ground) {
     let stage = Stage::set(ground).await;
     let owner = stage.hire("olga", "org.owner").await;
     let admin = stage.hire("ann", "org.admin").await;
@@ -137,4 +147,46 @@ async fn staff(stage: &Stage, organization: Id<Organization>, name: &str, role: 
         .await
         .unwrap();
     Actor::new(subject)
+}
+
+pub(crate) async fn another_organization_does_not_exist(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let app = stage.app("Secret", LifecycleName::Direct).await;
+    let release = stage.release(&app, "field-notes.apk").await;
+    stage.list(&app, Audience::everyone()).await;
+    let evil = stage.depot.create_organization(&system(), "evil", "Evil").await.unwrap().id;
+    let mallory = Actor::new(Subject::user("mallory").unwrap());
+    let owner = Role::parse(Role::OWNER).unwrap();
+    stage.depot.grant(&system(), evil, mallory.subject.clone(), owner, None).await.unwrap();
+    let depot = &stage.depot;
+    assert_eq!(kind(depot.organization(&mallory, "acme").await), ErrorKind::NotFound);
+    assert_eq!(
+        depot.organization(&mallory, "acme").await.unwrap_err().to_string(),
+        depot.organization(&mallory, "nosuch").await.unwrap_err().to_string(),
+    );
+    // Their ids in my organization, and my rights in theirs: as if they were random.
+    for organization in [evil, stage.acme] {
+        let text = |result: Result<(), Error>| {
+            let error = result.unwrap_err();
+            (error.kind(), error.to_string())
+        };
+        let asset =
+            async |id: Id<Asset>| depot.asset(&mallory, organization, &id.to_string()).await.map(|_| ());
+        let open = async |id| depot.open_asset(&mallory, organization, id, ByteRange::FULL).await.map(|_| ());
+        let app_of = async |id: Id<App>| depot.app(&mallory, organization, &id.to_string()).await.map(|_| ());
+        let release_of = async |id| depot.release(&mallory, organization, id).await.map(|_| ());
+        let step = async |id| depot.step(&mallory, organization, id, Verb::Unpublish, "").await.map(|_| ());
+        let ticket = async |id| depot.ticket(&mallory, organization, id).await.map(|_| ());
+        let none = Id::generate();
+        assert_eq!(text(asset(release.asset.unwrap()).await), text(asset(none.cast()).await));
+        assert_eq!(text(open(release.asset.unwrap()).await), text(open(none.cast()).await));
+        assert_eq!(text(app_of(app.id).await), text(app_of(none.cast()).await));
+        assert_eq!(text(release_of(release.id).await).0, text(release_of(none).await).0);
+        assert_eq!(text(step(release.id).await).0, text(step(none).await).0);
+        assert_eq!(text(ticket(release.id).await).0, text(ticket(none).await).0);
+        assert_eq!(text(asset(release.asset.unwrap()).await).0, ErrorKind::NotFound);
+    }
+    assert_eq!(kind(depot.apps(&mallory, Query::of::<App>(stage.acme)).await), ErrorKind::NotFound);
+    let listed = depot.assets(&mallory, Query::of::<Asset>(evil).counted()).await.unwrap();
+    assert_eq!((listed.items.len(), listed.total), (0, Some(0)));
 }

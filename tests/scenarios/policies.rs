@@ -1,9 +1,18 @@
 //! Policies and who they let in; versions made from others; documents.
 
-use super::*;
+use std::sync::Arc;
+
+use appdepot::ErrorKind;
+use appdepot::authorize::Actor;
 use appdepot::authz::Xacml;
-use appdepot::depot::{NewDocument, NewPolicy, NewVersion, PolicyChange};
-use appdepot::domain::{DocumentBody, Subscription, Topic};
+use appdepot::blobs::ByteRange;
+use appdepot::depot::{NewApp, NewDocument, NewFile, NewPolicy, NewRelease, NewVersion, PolicyChange};
+use appdepot::domain::{Audience, DocumentBody, Id, Policy, Release, Stored, Subscription, Timestamp, Topic};
+use appdepot::lifecycle::{State, Verb};
+use appdepot::query::Query;
+use appdepot::records::{Batch, Change};
+
+use super::stage::*;
 
 /// Permits whoever is in the group.
 fn members_of(group: &str) -> String {
@@ -25,7 +34,7 @@ impl Stage {
     }
 }
 
-pub(super) async fn a_policy_decides_as_things_are_now(ground: Ground) {
+pub(crate) async fn a_policy_decides_as_things_are_now(ground: Ground) {
     let stage = Stage::with(ground, |builder| builder.conditions(Arc::new(Xacml::new()))).await;
     let (ada, bob) = (stage.hire("ada", "org.member").await, stage.hire("bob", "org.member").await);
     let sales = stage.depot.create_group(&system(), stage.acme, "sales", "").await.unwrap();
@@ -77,7 +86,7 @@ pub(super) async fn a_policy_decides_as_things_are_now(ground: Ground) {
     stage.assert_sound().await;
 }
 
-pub(super) async fn subscribers_stay_when_a_release_is_retired(ground: Ground) {
+pub(crate) async fn subscribers_stay_when_a_release_is_retired(ground: Ground) {
     let stage = Stage::set(ground).await;
     let ada = stage.hire("ada", "org.member").await;
     let release = stage.introduce("Notes", Vec::new()).await;
@@ -89,7 +98,7 @@ pub(super) async fn subscribers_stay_when_a_release_is_retired(ground: Ground) {
     assert_eq!(kind(stage.depot.ticket(&ada, stage.acme, release.id).await), ErrorKind::NotFound);
 }
 
-pub(super) async fn a_version_is_made_from_another_and_leaves_it_alone(ground: Ground) {
+pub(crate) async fn a_version_is_made_from_another_and_leaves_it_alone(ground: Ground) {
     let stage = Stage::set(ground).await;
     let source = stage.introduce("Notes", Vec::new()).await;
     stage.go(&source, &TO_PUBLISHED).await;
@@ -108,7 +117,7 @@ pub(super) async fn a_version_is_made_from_another_and_leaves_it_alone(ground: G
     stage.assert_sound().await;
 }
 
-pub(super) async fn documents_go_with_their_release(ground: Ground) {
+pub(crate) async fn documents_go_with_their_release(ground: Ground) {
     let stage = Stage::set(ground).await;
     let release = stage.introduce("Notes", Vec::new()).await;
     let (depot, acme) = (&stage.depot, stage.acme);
@@ -146,4 +155,32 @@ pub(super) async fn documents_go_with_their_release(ground: Ground) {
     let left = Query::of::<appdepot::domain::Document>(acme).counted();
     assert_eq!(stage.ground.backends.records.list(&left).await.unwrap().total, Some(0));
     stage.assert_sound().await;
+}
+
+/// As an organization has them whose policies came before the count.
+pub(crate) async fn numbers_continue_after_those_that_nobody_counted(ground: Ground) {
+    let stage = Stage::with(ground, |builder| builder.conditions(Arc::new(Xacml::new()))).await;
+    for number in [9, 10, 2] {
+        let policy = Policy {
+            number,
+            name: "old".to_owned(),
+            condition: members_of("sales"),
+            shared: false,
+            description: String::new(),
+            author: system().subject,
+        };
+        let mut batch = Batch::new();
+        let stored = Stored::new(stage.acme, policy, Timestamp::now());
+        batch.changes.push(Change::Insert(stored.to_record(batch.id).unwrap()));
+        stage.ground.backends.records.commit(batch).await.unwrap();
+    }
+    let add = async || {
+        let new =
+            NewPolicy { name: "new".to_owned(), condition: members_of("sales"), ..NewPolicy::default() };
+        stage.depot.create_policy(&system(), stage.acme, new).await.unwrap()
+    };
+    let (first, second) = (add().await, add().await);
+    assert_eq!((first.number, second.number), (11, 12));
+    stage.depot.remove_policy(&system(), stage.acme, second.id, None).await.unwrap();
+    assert_eq!(add().await.number, 13, "not the number of the one that is gone");
 }

@@ -1,11 +1,20 @@
 //! Publications: which builds they offer, to whom, and until when; and how builds are let go.
 
-use super::*;
-use appdepot::authorize::Origin;
-use appdepot::depot::{AppChange, NewAuthPolicy, NewBuild, NewPublication, NewUser, SetChange, StoreChange};
-use appdepot::domain::{
-    AuthMethod, Build, BuildNotes, Extra, Git, Publication, Retention, Security, Selection,
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use appdepot::authorize::{Actor, Origin};
+use appdepot::depot::{
+    AppChange, NewAuthPolicy, NewBuild, NewFile, NewPublication, NewUser, SetChange, StoreChange,
 };
+use appdepot::domain::{
+    App, Audience, AuthMethod, Build, BuildNotes, Extra, Git, Id, LifecycleName, Listing, Publication,
+    Release, Retention, Role, Security, Selection, Stored, Timestamp, Visibility,
+};
+use appdepot::query::Query;
+use appdepot::{Error, ErrorKind};
+
+use super::stage::*;
 
 impl Stage {
     /// A build of a branch, processed.
@@ -41,7 +50,7 @@ impl Stage {
     }
 }
 
-pub(super) async fn a_publication_follows_its_branch(ground: Ground) {
+pub(crate) async fn a_publication_follows_its_branch(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     let main =
@@ -72,7 +81,7 @@ pub(super) async fn a_publication_follows_its_branch(ground: Ground) {
     assert_eq!(kind(foreign), ErrorKind::NotFound);
 }
 
-pub(super) async fn a_publication_is_for_members_of_all_its_groups_until_it_ends(ground: Ground) {
+pub(crate) async fn a_publication_is_for_members_of_all_its_groups_until_it_ends(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (ada, bob) = (stage.hire("ada", "org.member").await, stage.hire("bob", "org.member").await);
     let mut groups = Vec::new();
@@ -99,7 +108,7 @@ pub(super) async fn a_publication_is_for_members_of_all_its_groups_until_it_ends
     assert_eq!(kind(stage.depot.ticket(&ada, stage.acme, release).await), ErrorKind::NotFound);
 }
 
-pub(super) async fn a_retention_does_what_was_seen_or_nothing(ground: Ground) {
+pub(crate) async fn a_retention_does_what_was_seen_or_nothing(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     stage.publish(&app, stage.publication("main-line", Selection::GitBranch("main".to_owned()))).await;
@@ -136,7 +145,7 @@ pub(super) async fn a_retention_does_what_was_seen_or_nothing(ground: Ground) {
     stage.assert_sound().await;
 }
 
-pub(super) async fn a_password_is_kept_as_a_hash_and_asked_for_once(ground: Ground) {
+pub(crate) async fn a_password_is_kept_as_a_hash_and_asked_for_once(ground: Ground) {
     let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());
     let stage = Stage::with(ground, |builder| builder.passwords(passwords)).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
@@ -159,7 +168,7 @@ fn from(address: &str) -> Origin {
     Origin { address: Some(address.to_owned()), ..Origin::default() }
 }
 
-pub(super) async fn a_publication_behind_a_password_is_nobodys_without_it(ground: Ground) {
+pub(crate) async fn a_publication_behind_a_password_is_nobodys_without_it(ground: Ground) {
     let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());
     let stage = Stage::with(ground, |builder| builder.passwords(passwords)).await;
     let ada = stage.hire("ada", "org.member").await;
@@ -213,7 +222,7 @@ pub(super) async fn a_publication_behind_a_password_is_nobodys_without_it(ground
     assert!(depot.sweep().await.unwrap().passes > 0);
 }
 
-pub(super) async fn a_public_publication_is_for_everyone_until_it_ends(ground: Ground) {
+pub(crate) async fn a_public_publication_is_for_everyone_until_it_ends(ground: Ground) {
     let stage = Stage::set(ground).await;
     let app = stage.app("Notes", LifecycleName::Direct).await;
     let first = Build::release(stage.build_of(&app, "main").await.id);
@@ -260,7 +269,7 @@ pub(super) async fn a_public_publication_is_for_everyone_until_it_ends(ground: G
     assert_eq!(kind(depot.ticket(&nobody, acme, second).await), ErrorKind::NotFound);
 }
 
-pub(super) async fn the_terms_of_a_publication_come_first(ground: Ground) {
+pub(crate) async fn the_terms_of_a_publication_come_first(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
     let (ada, clerk) = (stage.hire("ada", "org.member").await, stage.hire("carl", "org.viewer").await);
@@ -303,7 +312,7 @@ pub(super) async fn the_terms_of_a_publication_come_first(ground: Ground) {
     assert!(depot.ticket(&ada, acme, second).await.is_ok());
 }
 
-pub(super) async fn a_publication_for_some_countries_is_for_no_others(ground: Ground) {
+pub(crate) async fn a_publication_for_some_countries_is_for_no_others(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
     let ada = stage.hire("ada", "org.member").await;
@@ -341,7 +350,7 @@ pub(super) async fn a_publication_for_some_countries_is_for_no_others(ground: Gr
     }
 }
 
-pub(super) async fn a_ticket_lasts_no_longer_than_its_publication(ground: Ground) {
+pub(crate) async fn a_ticket_lasts_no_longer_than_its_publication(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
     let ada = stage.hire("ada", "org.member").await;
@@ -376,7 +385,7 @@ pub(super) async fn a_ticket_lasts_no_longer_than_its_publication(ground: Ground
     assert_eq!(kind(open(&unused.token, 0).await), ErrorKind::Unauthenticated, "it is gone");
 }
 
-pub(super) async fn a_store_lets_in_whom_one_of_its_policies_admits(ground: Ground) {
+pub(crate) async fn a_store_lets_in_whom_one_of_its_policies_admits(ground: Ground) {
     const PASSWORD: &str = "correct horse battery";
     let passwords = Arc::new(appdepot::authz::Argon2Passwords::default());
     let stage = Stage::with(ground, |builder| builder.passwords(passwords)).await;

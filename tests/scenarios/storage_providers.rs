@@ -1,12 +1,25 @@
 //! Storage providers: made, tested, used by edge registration, and removed; and how their credentials are kept.
 
-use super::*;
-use appdepot::depot::{NewStorageProvider, StorageProviderChange};
-use appdepot::domain::Entity as _;
+use std::sync::Arc;
+
+use appdepot::ErrorKind;
+use appdepot::blobs::{BlobKey, BlobStore, ByteRange};
+use appdepot::depot::{
+    Depot, ForeignObject, NewApp, NewAsset, NewFile, NewStorageProvider, StorageProviderChange,
+};
+use appdepot::domain::{
+    Entity as _, EventFilter, Id, Organization, StorageProvider, StorageService, Stored, Timestamp,
+};
+use appdepot::error::Detail;
+use appdepot::memory::MemoryBlobs;
+use appdepot::metadata::Extractor;
 use appdepot::records::Key;
 use appdepot::storage::OpendalProviders;
 use appdepot::storage_factory::Credentials;
 use appdepot::vault::SealingKey;
+use tempfile::TempDir;
+
+use super::stage::*;
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 
@@ -201,4 +214,60 @@ pub(crate) async fn a_storage_provider_is_in_its_own_organization_only(ground: G
     let remote = NewStorageProvider { name: "Bad".to_owned(), service, ..edge() };
     let refused = depot.create_storage_provider(&system(), rival, remote).await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::Invalid | ErrorKind::Unsupported), "{refused:?}");
+}
+
+pub(crate) async fn an_object_in_a_provider_is_verified(ground: Ground) {
+    let objects = Arc::new(MemoryBlobs::new());
+    let bytes = package("field-notes.apk");
+    objects.put(&BlobKey::foreign("drop/app.apk").unwrap(), body(bytes.clone())).await.unwrap();
+    let stage = Stage::set(ground).await;
+    let provider = StorageProvider {
+        name: "edge".to_owned(),
+        region: "here".to_owned(),
+        bucket: "acme-edge".to_owned(),
+        service: StorageService::Embedded,
+        credentials: None,
+    };
+    let provider = Stored::new(stage.acme, provider, Timestamp::now());
+    let depot = Depot::builder()
+        .blobs(stage.ground.backends.blobs.clone())
+        .records(stage.ground.backends.records.clone())
+        .inspector(Arc::new(Extractor::default()))
+        .provider(provider.clone(), objects)
+        .build();
+    let sha256 = stage.upload("app.apk", bytes.clone()).await.file().unwrap().sha256.clone();
+    let object = |change: &dyn Fn(&mut ForeignObject)| {
+        let mut object = ForeignObject {
+            provider: provider.id,
+            bucket: "acme-edge".to_owned(),
+            key: "drop/app.apk".to_owned(),
+            length: bytes.len() as u64,
+            checksum: sha256.clone(),
+            file: NewFile { file_name: "app.apk".to_owned(), ..NewFile::default() },
+        };
+        change(&mut object);
+        object
+    };
+    let register = async |object| depot.register(&system(), stage.acme, NewAsset::default(), object).await;
+    let asset = register(object(&|_| {})).await.unwrap();
+    assert_eq!(asset.file().unwrap().inspection.package.as_ref().unwrap().id, "org.appdepot.fixture");
+    let opened = depot.open_asset(&system(), stage.acme, asset.id, ByteRange::FULL).await.unwrap();
+    assert_eq!(read(opened.stream).await, bytes);
+    type Lie = (fn(&mut ForeignObject), ErrorKind);
+    let lies: [Lie; 7] = [
+        (|o| o.provider = Id::generate(), ErrorKind::NotFound),
+        (|o| o.bucket = "other".to_owned(), ErrorKind::Invalid),
+        (|o| o.key = "drop/none.apk".to_owned(), ErrorKind::NotFound),
+        (|o| o.key = "../drop/app.apk".to_owned(), ErrorKind::Invalid),
+        (|o| o.length += 1, ErrorKind::Invalid),
+        (|o| o.checksum = "0".repeat(64), ErrorKind::Invalid),
+        (|o| o.checksum = "d41d8cd98f00b204e9800998ecf8427e".to_owned(), ErrorKind::Invalid),
+    ];
+    for (at, (lie, expected)) in lies.into_iter().enumerate() {
+        assert_eq!(kind(register(object(&lie)).await), expected, "lie {at}");
+    }
+    let other = depot.create_organization(&system(), "other", "Other").await.unwrap().id;
+    let foreign = depot.register(&system(), other, NewAsset::default(), object(&|_| {})).await;
+    assert_eq!(kind(foreign), ErrorKind::NotFound, "another organization's provider");
+    depot.remove_asset(&system(), stage.acme, asset.id).await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! Builds, from the robot that sends one to the phone that installs it.
 
-use super::*;
+use serde_json::json;
+
+use super::process::*;
 
 #[test]
 fn a_build_goes_from_a_robot_to_a_phone() {
@@ -30,7 +32,9 @@ fn a_build_goes_from_a_robot_to_a_phone() {
         sent.json()["data"]["id"].as_str().unwrap().to_owned()
     };
     let build = upload("notes.apk", APK, b"main");
-    let shown = server.finished(&robot, &build);
+    let finished =
+        |server: &Server, build: &str| server.finished(&robot, &format!("/v1/integrations/builds/{build}"));
+    let shown = finished(&server, &build);
     assert_eq!(shown["status"], "processed", "{shown}");
     assert_eq!(shown["versionName"], "1.4.2");
     assert_eq!(shown["info"]["android"]["minSDKVersion"], "21");
@@ -58,7 +62,7 @@ fn a_build_goes_from_a_robot_to_a_phone() {
     // An app for a phone that is sent to a manifest, and from there to the package.
     let ipa = appdepot::metadata::fixture::ipa::IpaBuilder::new("com.example.notes").build();
     let phone = upload("notes.ipa", &ipa, b"side");
-    assert_eq!(server.finished(&robot, &phone)["status"], "processed");
+    assert_eq!(finished(&server, &phone)["status"], "processed");
     let manifest = follow(&token(&phone));
     assert!(manifest.ends_with("/manifest.plist"), "{manifest}");
     let manifest = server.send("GET", &manifest, None, None);
@@ -68,26 +72,11 @@ fn a_build_goes_from_a_robot_to_a_phone() {
 
     // What is broken says why, and what was sent before a stop is read after it.
     let broken = upload("cut.apk", &APK[..APK.len() / 2], b"main");
-    let shown = server.finished(&robot, &broken);
+    let shown = finished(&server, &broken);
     assert_eq!((&shown["status"], &shown["errorCode"]), (&json!("error"), &json!("E_TRUNCATED")));
     let last = upload("notes.apk", APK, b"main");
     assert_eq!(server.stop(), Some(0));
     let server = Server::start(data.path(), &[]);
-    assert_eq!(server.finished(&robot, &last)["status"], "processed");
+    assert_eq!(finished(&server, &last)["status"], "processed");
     assert_eq!(server.stop(), Some(0));
-}
-
-impl Server {
-    /// A build, once it was processed or given up.
-    fn finished(&self, token: &str, build: &str) -> Value {
-        let late = Instant::now() + Duration::from_secs(30);
-        loop {
-            let shown = self.get(token, &format!("/v1/integrations/builds/{build}")).json()["data"].clone();
-            if !["pending", "in_progress"].contains(&shown["status"].as_str().unwrap()) {
-                return shown;
-            }
-            assert!(Instant::now() < late, "{shown}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! The journey that the documentation has, with curl: an app for Android and one for iOS.
 
-use super::*;
+use std::path::Path;
+use std::process::Command;
+
+use super::process::*;
 
 #[test]
 fn a_mobile_app_goes_its_way_through_review() {

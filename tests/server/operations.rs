@@ -1,6 +1,12 @@
 //! What operators rely on: bounds per client, counters, HTTP/2, and connections that stop.
 
-use super::*;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::process::*;
 
 /// Sends a request of headers only, and reads the answer.
 fn ask(server: &Server, head: &str) -> Answer {
@@ -143,5 +149,78 @@ fn a_country_is_what_the_proxy_in_front_says() {
     assert_eq!(page("\r\ncf-ipcountry: de"), 200);
     assert_ne!(page("\r\ncf-ipcountry: FR"), 200);
     assert_ne!(page(""), 200);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_running_upload_is_finished_before_the_server_stops() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let (kind, form) = form(&[("file", Some("notes.apk"), APK)]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = format!(
+        "POST /v1/organizations/acme/mdm/assets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN_KEY}\r\n\
+         content-type: {kind}\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        form.len()
+    );
+    let (first, second) = form.split_at(form.len() / 2);
+    stream.write_all(head.as_bytes()).unwrap();
+    // It runs once the server asks for the body.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(asked, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(first).unwrap();
+    let address = server.address.clone();
+    let stopping = std::thread::spawn(move || server.stop());
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stream.write_all(second).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 200);
+    assert_eq!(stopping.join().unwrap(), Some(0));
+}
+
+/// The body is several times what memory may grow by.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_upload_takes_little_memory() {
+    const LENGTH: usize = 256 << 20;
+    const GROWTH: u64 = 64 << 20;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.get(ADMIN_KEY, "/v1/organizations/acme/mdm/assets").status, 200, "warm");
+    let figure = |name: &str| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    let before = figure("VmRSS:");
+    let (kind, mut body) = form(&[("file", Some("large.txt"), b"")]);
+    let at = body.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let tail = body.split_off(at);
+    body.resize(at + LENGTH, b'x');
+    body.extend(tail);
+    let answer =
+        server.send("POST", "/v1/organizations/acme/mdm/assets", Some(ADMIN_KEY), Some((&kind, &body)));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["data"]["size"], LENGTH);
+    let growth = figure("VmHWM:").saturating_sub(before);
+    assert!(growth < GROWTH, "memory grew by {growth} bytes");
+}
+
+#[test]
+fn every_request_names_one_host() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    for (head, status) in [
+        ("GET /health/live HTTP/1.1\r\nhost: a", 200),
+        ("GET /health/live HTTP/1.0", 200),
+        ("GET /health/live HTTP/1.1", 400),
+        ("GET /health/live HTTP/1.1\r\nhost: a\r\nhost: b", 400),
+    ] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(Answer::read(&mut stream).status, status, "{head}");
+    }
     assert_eq!(server.stop(), Some(0));
 }

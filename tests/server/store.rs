@@ -1,6 +1,8 @@
 //! Red Hat: an item with its binary, seen by the other dialects, installed by a user of the store, and told of.
 
-use super::*;
+use serde_json::{Value, json};
+
+use super::process::*;
 
 #[test]
 fn a_store_people_install_from() {

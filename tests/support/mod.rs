@@ -1,5 +1,7 @@
-//! What the tests share that drive the service from outside, with programs that may not be here.
-#![allow(unreachable_pub)] // a module of several test programs
+//! What the tests share: databases to run on, and a service to drive from outside with programs that may not be here.
+#![allow(unused, unreachable_pub)] // a module of several test programs
+
+pub mod backends;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

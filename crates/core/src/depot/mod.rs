@@ -6,8 +6,11 @@ mod attempts;
 mod audit;
 mod auth_policies;
 mod browse;
+mod builder;
 mod builds;
 mod business_owners;
+mod bytes;
+mod change;
 mod collaborators;
 mod compose;
 mod deliver;
@@ -17,6 +20,7 @@ mod ends;
 mod icons;
 mod intake;
 mod keys;
+mod limits;
 mod listings;
 mod measure;
 mod organizations;
@@ -41,39 +45,39 @@ mod users;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::Value as Json;
-
-use crate::authenticate::{NoPasswords, Passwords};
-use crate::authorize::{Actor, Authorizer, DenyAll, Scope, Target};
+use crate::authenticate::Passwords;
+use crate::authorize::{Actor, Authorizer, Scope, Target};
 use crate::blobs::BlobStore;
-use crate::conditions::{Conditions, NoConditions};
+use crate::conditions::Conditions;
 use crate::domain::{
     App, Entity, Extra, Id, NewEvent, Organization, Revision, StorageProvider, Stored, Timestamp,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{Inspector, NoInspector};
-use crate::memory::{MemoryBlobs, MemoryRecords};
-use crate::query::{Field, Op, Page, Query, Value};
+use crate::inspect::Inspector;
+use crate::query::{Field, Op, Page, Query, Sort, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
 use crate::storage_factory::StorageFactory;
 use crate::vault::SealingKey;
 
 use self::attempts::Attempts;
+use self::change::check_extra;
 
 pub use apps::{AppChange, NewApp};
 pub use assets::{Accept, AssetChange, ForeignObject, NewAsset, NewFile};
 pub use audit::{Delivered, Delivery, DeliveryFilter};
 pub use auth_policies::{AuthPolicyChange, NewAuthPolicy};
 pub use browse::{Showing, Version};
+pub use builder::DepotBuilder;
 pub use builds::{DescribeBuild, NewBuild};
 pub use business_owners::NewBusinessOwner;
+pub use change::SetChange;
 pub use collaborators::Collaborator;
 pub use deliver::{Download, IssuedTicket, Ticketed};
 pub use documents::NewDocument;
 pub use intake::Purpose;
 pub use keys::{CreatedKey, NewKey};
+pub use limits::Limits;
 pub use listings::{ListingChange, NewListing};
 pub use passes::IssuedPass;
 pub use people::GroupChange;
@@ -133,166 +137,7 @@ type Provider = (Stored<StorageProvider>, Arc<dyn BlobStore>);
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Bounds of a depot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest file, in bytes. Default 8 GiB.
-    pub upload_bytes: u64,
-    /// How long an upload may take from its first record to its last. Default 6 hours.
-    pub upload_deadline: Duration,
-    /// How much older than `upload_deadline` an unfinished upload must be before a sweep takes it. Default
-    /// 1 hour.
-    pub sweep_grace: Duration,
-    /// How long one worker may read a build before another one takes it up. Default 2 minutes.
-    pub build_lease: Duration,
-    /// How often a build is taken up before it is given up. Default 5.
-    pub build_attempts: u32,
-    /// How long a ticket is good for. Default 15 minutes.
-    pub ticket_lifetime: Duration,
-    /// How long a ticket is good for at least once the first byte of its package went out, so that a download
-    /// that breaks off can be resumed. Default 1 hour.
-    pub ticket_grace: Duration,
-    /// How long a session may be silent. Default 30 minutes.
-    pub session_idle: Duration,
-    /// How long a session may last. Default 12 hours.
-    pub session_lifetime: Duration,
-    /// How long a publication's password need not be given again. Default 1 hour.
-    pub pass_lifetime: Duration,
-    /// How often somebody may try to sign in to one account within a window. Default 10.
-    pub sign_ins_per_account: u32,
-    /// How often somebody may try to sign in from one address within a window. Default 100.
-    pub sign_ins_per_address: u32,
-    /// The window in which attempts to sign in are counted. Default 15 minutes.
-    pub sign_in_window: Duration,
-    /// How many requests a server lets in from one address within a window; `None` for any number. Default `None`.
-    pub requests_per_address: Option<u32>,
-    /// The window in which requests are counted. Default 1 minute.
-    pub request_window: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            upload_bytes: 8 << 30,
-            upload_deadline: Duration::from_secs(6 * 3600),
-            sweep_grace: Duration::from_secs(3600),
-            build_lease: Duration::from_secs(2 * 60),
-            build_attempts: 5,
-            ticket_lifetime: Duration::from_secs(15 * 60),
-            ticket_grace: Duration::from_secs(3600),
-            session_idle: Duration::from_secs(30 * 60),
-            session_lifetime: Duration::from_secs(12 * 3600),
-            pass_lifetime: Duration::from_secs(3600),
-            sign_ins_per_account: 10,
-            sign_ins_per_address: 100,
-            sign_in_window: Duration::from_secs(15 * 60),
-            requests_per_address: None,
-            request_window: Duration::from_secs(60),
-        }
-    }
-}
-
-/// Puts a depot together. What is left out is the safe choice: memory, nobody may do anything, nothing is
-/// inspected.
-pub struct DepotBuilder(Inner);
-
-impl DepotBuilder {
-    /// Where bytes are kept. Default: in memory.
-    #[must_use]
-    pub fn blobs(mut self, blobs: Arc<dyn BlobStore>) -> Self {
-        self.0.blobs = blobs;
-        self
-    }
-
-    /// Where records are kept. Default: in memory.
-    #[must_use]
-    pub fn records(mut self, records: Arc<dyn RecordStore>) -> Self {
-        self.0.records = records;
-        self
-    }
-
-    /// Who decides. Default: only [`Actor::system`] may act.
-    #[must_use]
-    pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
-        self.0.authorizer = authorizer;
-        self
-    }
-
-    /// Who hashes passwords. Default: nobody signs in by password.
-    #[must_use]
-    pub fn passwords(mut self, passwords: Arc<dyn Passwords>) -> Self {
-        self.0.passwords = passwords;
-        self
-    }
-
-    /// Who reads the conditions of policies. Default: nobody; no policy is written, and none permits.
-    #[must_use]
-    pub fn conditions(mut self, conditions: Arc<dyn Conditions>) -> Self {
-        self.0.conditions = conditions;
-        self
-    }
-
-    /// Who reads packages. Default: nobody; every file is `unknown`.
-    #[must_use]
-    pub fn inspector(mut self, inspector: Arc<dyn Inspector>) -> Self {
-        self.0.inspector = inspector;
-        self
-    }
-
-    /// A place outside, where `provider.organization` keeps files that it may register without uploading them.
-    #[must_use]
-    pub fn provider(mut self, provider: Stored<StorageProvider>, objects: Arc<dyn BlobStore>) -> Self {
-        self.0.providers.insert(provider.id, (provider, objects));
-        self
-    }
-
-    /// Who opens the storage providers that organizations make, and the key that their credentials are sealed with
-    /// in the records. Default: nobody; no organization makes any.
-    #[must_use]
-    pub fn storage(mut self, factory: Arc<dyn StorageFactory>, key: SealingKey) -> Self {
-        self.0.storage = Some((factory, key));
-        self
-    }
-
-    /// Bounds.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.0.limits = limits;
-        self
-    }
-
-    /// The clock; for tests.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        self.0.clock = Arc::new(clock);
-        self
-    }
-
-    /// The depot.
-    pub fn build(self) -> Depot {
-        Depot(Arc::new(self.0))
-    }
-}
-
 impl Depot {
-    /// A depot to put together.
-    pub fn builder() -> DepotBuilder {
-        DepotBuilder(Inner {
-            blobs: Arc::new(MemoryBlobs::new()),
-            records: Arc::new(MemoryRecords::new()),
-            authorizer: Arc::new(DenyAll),
-            passwords: Arc::new(NoPasswords),
-            conditions: Arc::new(NoConditions),
-            attempts: Attempts::new(),
-            requests: Attempts::new(),
-            inspector: Arc::new(NoInspector),
-            providers: BTreeMap::new(),
-            storage: None,
-            limits: Limits::default(),
-            clock: Arc::new(Timestamp::now),
-        })
-    }
-
     /// Its bounds.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -396,11 +241,21 @@ impl Depot {
     async fn take_number<T: Entity>(&self, batch: &mut Batch, organization: Id<Organization>) -> Result<u64> {
         let stored: Stored<Organization> = self.load(Id::NIL, organization).await?;
         let mut value = stored.value.clone();
-        let number = value.numbers.entry(T::KIND.as_str().to_owned()).or_default();
-        *number += 1;
-        let taken = *number;
+        let last = match value.numbers.get(T::KIND.as_str()) {
+            Some(last) => *last,
+            None => self.highest_number::<T>(organization).await?,
+        };
+        value.numbers.insert(T::KIND.as_str().to_owned(), last + 1);
         batch.update(&stored.changed(value, self.now()))?;
-        Ok(taken)
+        Ok(last + 1)
+    }
+
+    /// The highest number of a record of this kind; for organizations that were kept before numbers were counted.
+    async fn highest_number<T: Entity>(&self, organization: Id<Organization>) -> Result<u64> {
+        let highest = Query::of::<T>(organization).sort(Sort::descending(Field::parse("number")?)).limit(1);
+        let found = self.0.records.list(&highest).await?.items;
+        let number = found.first().and_then(|record| record.body.get("number"));
+        Ok(number.and_then(serde_json::Value::as_u64).unwrap_or_default())
     }
 
     /// A record by its id in either spelling, else by the name that is unique in `space`.
@@ -547,81 +402,6 @@ impl Batch {
             revision: stored.revision,
         });
     }
-}
-
-/// A change of a list whose members differ: replaced, then added to and taken from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetChange<T> {
-    /// What it is instead; `None` leaves it.
-    pub replace: Option<Vec<T>>,
-    /// What comes in, unless it is there.
-    pub add: Vec<T>,
-    /// What goes out, if it is there.
-    pub remove: Vec<T>,
-}
-
-impl<T> Default for SetChange<T> {
-    fn default() -> Self {
-        Self { replace: None, add: Vec::new(), remove: Vec::new() }
-    }
-}
-
-impl<T: Clone + PartialEq> SetChange<T> {
-    /// These members and no others.
-    pub fn to(members: Vec<T>) -> Self {
-        Self { replace: Some(members), ..Self::default() }
-    }
-
-    /// Everything that may be new.
-    fn added(&self) -> impl Iterator<Item = &T> {
-        self.replace.iter().flatten().chain(&self.add)
-    }
-
-    fn apply(&self, members: &mut Vec<T>) {
-        if self.replace.is_some() {
-            members.clear();
-        }
-        for new in self.added() {
-            if !members.contains(new) {
-                members.push(new.clone());
-            }
-        }
-        members.retain(|member| !self.remove.contains(member));
-    }
-}
-
-/// Checks attributes that clients keep here: bounded, and without NUL, which not every store can keep.
-fn check_extra(field: &'static str, extra: &Extra) -> Result<()> {
-    /// The most bytes of JSON.
-    const BYTES: usize = 64 * 1024;
-    /// The deepest nesting.
-    const DEPTH: usize = 32;
-    fn check(field: &'static str, json: &Json, depth: usize) -> Result<()> {
-        if depth == 0 {
-            return Err(Error::invalid(field, format!("nested deeper than {DEPTH}")));
-        }
-        match json {
-            Json::String(text) if text.contains('\0') => Err(Error::invalid(field, "a NUL character")),
-            Json::Array(members) => members.iter().try_for_each(|member| check(field, member, depth - 1)),
-            Json::Object(members) => members.iter().try_for_each(|(name, member)| {
-                if name.contains('\0') {
-                    return Err(Error::invalid(field, "a NUL character"));
-                }
-                check(field, member, depth - 1)
-            }),
-            _ => Ok(()),
-        }
-    }
-    let size: usize = extra.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
-    if size > BYTES {
-        return Err(Error::invalid(field, format!("more than {BYTES} bytes")));
-    }
-    extra.iter().try_for_each(|(name, value)| {
-        if name.contains('\0') {
-            return Err(Error::invalid(field, "a NUL character"));
-        }
-        check(field, value, DEPTH)
-    })
 }
 
 /// The target of actions on one app.

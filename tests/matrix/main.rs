@@ -2,11 +2,8 @@
 //! tables beside this file say of each who may.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-#[path = "matrix/cases.rs"]
 mod cases;
-#[path = "matrix/table.rs"]
 mod table;
-#[path = "matrix/world.rs"]
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
