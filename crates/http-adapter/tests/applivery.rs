@@ -41,6 +41,7 @@ const CASES: &[&str] = &[
     "app_token",
     "app_update",
     "build",
+    "build_enclosures",
     "build_refused",
     "build_variants",
     "collaborators",
@@ -205,6 +206,40 @@ fn answers_are_sent_from_any_thread() {
 
 const ASSETS: &str = "/v1/organizations/acme/mdm/assets";
 const APPS: &str = "/v1/organizations/acme/apps";
+
+#[tokio::test]
+async fn a_build_whose_form_is_wrong_leaves_none_of_its_files() {
+    let town = Town::new().await;
+    town.send("POST", APPS, Some("application/json"), json!({ "name": "Notes" }).to_string()).await;
+    let part =
+        |head: &str, body: &str| format!("--X\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n");
+    let file = |name: &str, body: &str| part(&format!("name=\"{name}\"; filename=\"{name}.zip\""), body);
+    let (build, icon) = (file("build", "no package"), file("packageIcon", "toy picture"));
+    let simulator = file("simulatorBuild", "for a simulator");
+    let wrong = part("name=\"buildPlatform\"", "toaster");
+    let large = file("packageIcon", &format!("toy picture{}", "x".repeat(600 * 1024)));
+    let path = format!("{APPS}/notes/builds");
+    let send = async |form: &str| {
+        let form = format!("{form}--X--\r\n");
+        town.send("POST", &path, Some("multipart/form-data; boundary=X"), form).await
+    };
+    for (form, status) in [
+        (format!("{icon}{simulator}{build}{wrong}"), 400),
+        (format!("{build}{icon}{simulator}{wrong}"), 400),
+        (format!("{icon}{simulator}"), 400),
+        (format!("{icon}{build}{icon}"), 400),
+        (format!("{simulator}{build}{simulator}"), 400),
+        (format!("{build}{}", file("packageIcon", "no picture")), 400),
+        (format!("{icon}{build}{}", file("simulatorBuild", "")), 400),
+        (format!("{large}{build}"), 413),
+    ] {
+        let answer = send(&form).await;
+        assert_eq!(answer.status, status, "{form:.300}\n{answer:?}");
+        assert_eq!(town.left().await, (0, 0), "{form:.300}");
+    }
+    assert_eq!(send(&format!("{simulator}{build}{icon}")).await.status, 200);
+    assert_eq!(town.left().await, (3, 3));
+}
 
 /// The object that lies in the storage provider.
 const TOY: &str = "toy apk\r\nid com.example.notes\r\nname Notes\r\nversion 1.4.2\r\nversionCode 42\r\nminOs 21\r\ntarget 33";
@@ -399,7 +434,8 @@ impl Authenticator for Tokens {
     }
 }
 
-/// Reads packages that are lines of text: the first says `toy apk`, the others a name and a value.
+/// Reads packages that are lines of text: the first says `toy apk`, the others a name and a value. What begins with
+/// `toy picture` is one.
 #[derive(Debug)]
 struct Toys;
 
@@ -410,6 +446,9 @@ impl Inspector for Toys {
         let read = source.read_at(0, &mut bytes).await.unwrap();
         let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
         let found = Inspection { reads: 1, bytes_read: read as u64, ..Inspection::unknown() };
+        if text.starts_with("toy picture") {
+            return Inspection { format: Format::Image, ..found };
+        }
         let Some(lines) = text.strip_prefix("toy apk") else { return found };
         let value = |name: &str| {
             let mut pairs = lines.lines().filter_map(|line| line.split_once(' '));

@@ -25,7 +25,7 @@ use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
 use crate::authorize::{Actor, Person};
 use crate::blobs::{BlobKey, BlobStore, ByteRange, ByteStream};
-use crate::depot::{Accept, AssetChange, Depot, NewApp, NewAsset, NewBuild, NewFile};
+use crate::depot::{Accept, AssetChange, Depot, Enclosed, NewApp, NewAsset, NewBuild, NewFile};
 use crate::domain::{
     Access, App, Asset, AssetClass, Blob, BlobState, Build, BuildStatus, Content, Entity, EventFilter, Extra,
     File, Id, LifecycleName, Location, Organization, Stored, Timestamp,
@@ -57,6 +57,7 @@ cases! { Backends:
     a_repeated_commit_is_a_success
     of_two_uploads_under_one_alias_one_remains
     a_build_is_processed_once_whatever_breaks
+    what_comes_with_a_build_is_its_own_or_gone
     a_removed_build_leaves_nothing
     a_file_with_a_use_is_used_or_gone
     a_store_shows_all_that_was_asked_for_or_what_it_showed
@@ -396,6 +397,32 @@ async fn a_build_is_processed_once_whatever_breaks(backends: Backends) -> Outcom
             same(case, &(app.releases, app.builds, app.icon), &(1, 1, build.icon))?;
         }
         Ok(())
+    })
+    .await
+}
+
+async fn what_comes_with_a_build_is_its_own_or_gone(backends: Backends) -> Outcome {
+    let flow = async |depot: &Depot, world: &World, _| {
+        let (app, who, organization) = (world.app("Notes").await?.id, system(), world.organization);
+        let symbols = body("symbols");
+        let file = NewFile::default();
+        let file = depot.enclose(&who, organization, app, Enclosed::File, file, symbols).await?;
+        let new = NewBuild { files: vec![file], platform: Some(Platform::Linux), ..NewBuild::default() };
+        let describe = Box::new(move |_: &File| Ok(new));
+        depot.create_build(&who, organization, app, NewFile::default(), body("package"), describe).await
+    };
+    at_every_call(&backends, false, flow, async |world, outcome, case| {
+        let builds = world.builds().await?;
+        if let Ok(build) = outcome {
+            same(case, &builds.iter().map(|build| build.id).collect(), &vec![build.id])?;
+        }
+        for build in &builds {
+            for id in &build.files {
+                let asset = world.depot().asset(&system(), world.organization, &id.to_string()).await?;
+                same(case, &world.bytes(&asset).await?, &b"symbols".to_vec())?;
+            }
+        }
+        same(case, &world.assets().await?.len(), &(2 * builds.len()))
     })
     .await
 }

@@ -12,6 +12,7 @@ use crate::query::{Field, Op, Page, Query, Sort};
 use crate::records::Batch;
 
 use super::assets::{NewAsset, NewFile};
+use super::enclosures::Enclosure;
 use super::{Depot, check_extra, on_app, retry};
 
 /// The most files attached to one build.
@@ -24,6 +25,10 @@ pub struct NewBuild {
     pub version: Option<String>,
     /// Where it runs, for packages that do not say.
     pub platform: Option<Platform>,
+    /// The picture to show where the package has none.
+    pub icon: Option<Enclosure>,
+    /// Files that come with it, at most 20.
+    pub files: Vec<Enclosure>,
     /// Everything else.
     pub notes: BuildNotes,
 }
@@ -38,7 +43,8 @@ impl Depot {
     /// Rights on the app are enough.
     ///
     /// # Errors
-    /// As [`Depot::upload`], and what `describe` answers. Whatever fails, neither record nor bytes remain.
+    /// As [`Depot::upload`], and what `describe` answers; `NotFound` for a file enclosed for another app. Whatever
+    /// fails, neither record nor bytes remain, enclosed files among them once `describe` has named them.
     pub async fn create_build(
         &self,
         actor: &Actor,
@@ -54,50 +60,71 @@ impl Depot {
         let (blob, file, _) = self.receive(organization, id, &NoInspector, file, body).await?;
         // The grant may have gone while the bytes came.
         let again = self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await;
-        let made = again.and_then(|()| {
-            let new = describe(&file)?;
-            new.check()?;
-            let mut asset = NewAsset::default().into_asset(actor, Content::File(Box::new(file)));
-            let now = self.now();
-            let build = Build {
-                app: app.id,
-                asset: id,
-                status: BuildStatus::Pending,
-                problem: None,
-                started_at: None,
-                finished_at: None,
-                version: new.version,
-                version_code: None,
-                platform: new.platform,
-                notes: new.notes,
-                uploaded_by: actor.person.clone(),
-                icon: None,
-                files: Vec::new(),
-            };
-            let stored = Stored::new(organization, build, now);
-            asset.app = Some(app.id);
-            asset.release = Some(Build::release(stored.id));
-            let job = Job { organization, due: now, attempts: 0 };
-            let mut batch = Batch::new();
-            batch.insert(&stored)?;
-            batch.insert(&Stored { id, ..Stored::new(organization, asset, now) })?;
-            batch.insert(&Stored { id: stored.id.cast(), ..Stored::new(Id::NIL, job, now) })?;
-            batch.require(organization, app.id);
-            batch.events.push(self.event(actor, "build.create", &stored));
-            Ok((stored, batch))
-        });
-        let (stored, batch) = match made {
-            Ok(made) => made,
+        let new = match again.and_then(|()| describe(&file)) {
+            Ok(new) => new,
             Err(error) => return Err(self.discard(blob, error).await),
         };
-        match self.make_ready(blob, batch).await {
-            Ok(()) => Ok(stored),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                self.load(organization, app.id).await?;
-                Err(error)
-            }
-            Err(error) => Err(error),
+        let enclosures: Vec<Enclosure> = new.icon.iter().chain(&new.files).cloned().collect();
+        let made = self.new_build(actor, &app, id, file, new);
+        let error = match made {
+            Err(error) => self.discard(blob, error).await,
+            Ok((stored, batch)) => match self.make_ready(blob, batch).await {
+                Ok(()) => return Ok(stored),
+                Err(error) => error,
+            },
+        };
+        // Whether the last commit took effect may be unknown; the sweep finds out.
+        if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) {
+            self.withdraw(enclosures).await;
         }
+        if error.kind() == ErrorKind::Conflict {
+            self.load::<App>(organization, app.id).await?;
+        }
+        Err(error)
+    }
+
+    /// A new build with the asset of its package, its files and the job to read it, as one batch.
+    fn new_build(
+        &self,
+        actor: &Actor,
+        app: &Stored<App>,
+        id: Id<Asset>,
+        file: File,
+        new: NewBuild,
+    ) -> Result<(Stored<Build>, Batch)> {
+        new.check(app)?;
+        let (organization, now) = (app.organization, self.now());
+        let build = Build {
+            app: app.id,
+            asset: id,
+            status: BuildStatus::Pending,
+            problem: None,
+            started_at: None,
+            finished_at: None,
+            version: new.version,
+            version_code: None,
+            platform: new.platform,
+            notes: new.notes,
+            uploaded_by: actor.person.clone(),
+            icon: new.icon.as_ref().map(|icon| icon.asset),
+            files: new.files.iter().map(|file| file.asset).collect(),
+        };
+        let stored = Stored::new(organization, build, now);
+        let release = Build::release(stored.id);
+        let mut asset = NewAsset::default().into_asset(actor, Content::File(Box::new(file)));
+        asset.app = Some(app.id);
+        asset.release = Some(release);
+        let job = Job { organization, due: now, attempts: 0 };
+        let mut batch = Batch::new();
+        batch.insert(&stored)?;
+        batch.insert(&Stored { id, ..Stored::new(organization, asset, now) })?;
+        batch.insert(&Stored { id: stored.id.cast(), ..Stored::new(Id::NIL, job, now) })?;
+        for enclosure in new.icon.iter().chain(&new.files) {
+            self.unpack(actor, &mut batch, enclosure, release)?;
+        }
+        batch.require(organization, app.id);
+        batch.events.push(self.event(actor, "build.create", &stored));
+        Ok((stored, batch))
     }
 
     /// A build.
@@ -136,10 +163,7 @@ impl Depot {
         body: ByteStream,
     ) -> Result<(Stored<Build>, Stored<Asset>)> {
         let room = |build: &Build| match build.status {
-            BuildStatus::Processed if build.files.len() >= FILES => {
-                let limit = Detail::Limit { limit: FILES as u64, unit: "files" };
-                Err(Error::new(ErrorKind::Limited, format!("more than {FILES} files")).with_detail(limit))
-            }
+            BuildStatus::Processed if build.files.len() >= FILES => Err(too_many_files()),
             BuildStatus::Processed => Ok(()),
             _ => Err(Error::unprocessed()),
         };
@@ -217,6 +241,7 @@ impl Depot {
             let others = Query::of::<Build>(build.organization)
                 .filter(Field::parse("app")?, Op::Eq(build.app.into()))
                 .filter(Field::parse("icon")?, Op::Exists)
+                .filter(Field::parse("status")?, Op::Eq(BuildStatus::Processed.as_str().into()))
                 .sort(Sort::descending(Field::CreatedAt))
                 .limit(2);
             let others = self.list::<Build>(&others).await?.items;
@@ -239,14 +264,25 @@ impl Depot {
     }
 }
 
+fn too_many_files() -> Error {
+    let limit = Detail::Limit { limit: FILES as u64, unit: "files" };
+    Error::new(ErrorKind::Limited, format!("more than {FILES} files")).with_detail(limit)
+}
+
 impl NewBuild {
-    fn check(&self) -> Result<()> {
+    fn check(&self, app: &Stored<App>) -> Result<()> {
         /// The most tags of one build, and the most groups a message may name.
         const WORDS: usize = 100;
         let short = |field, text: &Option<String>| match text {
             Some(text) => check_text(field, text, 256),
             None => Ok(()),
         };
+        if self.icon.iter().chain(&self.files).any(|enclosure| enclosure.app != app.id) {
+            return Err(Error::not_found("file"));
+        }
+        if self.files.len() > FILES {
+            return Err(too_many_files());
+        }
         let notes = &self.notes;
         short("versionName", &self.version)?;
         short("packageName", &notes.package_id)?;

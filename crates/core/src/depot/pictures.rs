@@ -14,7 +14,7 @@ use crate::records::Batch;
 use super::{Depot, on_app};
 
 /// The longest icon that is taken in or handed out, in bytes.
-const ICON_BYTES: u64 = 512 * 1024;
+pub(super) const ICON_BYTES: u64 = 512 * 1024;
 
 impl Depot {
     /// An app's icon: for those who may see the app, and for those who find it in a store. `None` when there is none.

@@ -192,6 +192,7 @@ impl Depot {
         let version = version.or_else(|| version_code.clone()).unwrap_or_default();
         check_text("version", &version, 256).map_err(|error| unsupported(error.message()))?;
         let id = package.map(|package| package.id.clone()).filter(|id| !id.is_empty());
+        let id = id.or_else(|| build.notes.package_id.clone());
         Ok(Release {
             asset: Some(asset.id),
             package: id.map(|id| PackageName { id, version: version.clone() }),
@@ -238,10 +239,10 @@ impl Depot {
                     ended.platform = Some(release.platform);
                     if let Some((blob, icon)) = &icon {
                         ended.icon = Some(icon.id);
-                        counted.icon = Some(icon.id);
                         batch.insert(icon)?;
                         batch.update(&self.ready_blob(blob))?;
                     }
+                    counted.icon = ended.icon.or(counted.icon);
                     let mut release =
                         Stored { id: Build::release(build.id), ..Stored::new(organization, release, now) };
                     self.announce(&worker, &mut batch, &mut counted, &mut release).await?;

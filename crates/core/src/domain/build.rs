@@ -38,10 +38,10 @@ pub struct Build {
     pub notes: BuildNotes,
     /// Who sent it.
     pub uploaded_by: Person,
-    /// Its icon, a PNG picture.
+    /// Its icon: the package's as a PNG picture, else the one that came with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon: Option<Id<Asset>>,
-    /// Files that were attached to it, in the order they came.
+    /// Files that came with it or were attached to it, in the order they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Id<Asset>>,
 }

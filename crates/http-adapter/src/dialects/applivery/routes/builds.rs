@@ -1,13 +1,16 @@
 //! Builds of an app: of the Workspace API, and the same for app tokens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use appdepot_core::depot::{NewAsset, NewFile};
+use appdepot_core::ErrorKind;
+use appdepot_core::depot::{Enclosed, Enclosure, NewAsset, NewFile};
 use appdepot_core::domain::{App, Asset, Build, Id, Organization, Stored, Timestamp};
 use appdepot_core::inspect::{Package, Platform};
 use appdepot_core::query::{Field, Op, PAGE_LIMIT, Query};
 use axum::body::Body;
 use axum::response::IntoResponse as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use serde_json::{Map, Value, json};
 
 use super::super::fault::Fault;
@@ -15,18 +18,48 @@ use super::super::types::{
     Answer, ApplicationInfo, AttachedFile, Attachment, BuildForm, BuildItem, Deployer, DownloadToken, Removed,
 };
 use super::super::words;
-use super::upload::{Said, Texts, Upload};
+use super::upload::{Keep, Said, Texts, Upload};
 use super::{Answered, Call, Wanted, assets, json_object};
 use crate::call::Backend;
-use crate::wire;
+use crate::wire::{self, FilePart};
 
 /// What the file of a build is called in a form; the second where no document names it.
 const FILE: [&str; 2] = ["build", "file"];
+/// The picture to show where the package has none.
+const ICON: &str = "packageIcon";
+/// The same app for a simulator; kept among the build's files.
+const SIMULATOR_BUILD: &str = "simulatorBuild";
 
 pub(super) async fn upload(call: Call, body: Body) -> Answered {
     let app = call.app().await?;
-    let largest = call.backend.depot.limits().upload_bytes;
-    let upload = Upload::<BuildForm>::read(&call.headers, body, largest, &FILE).await?;
+    let said = Said::<BuildForm>::default();
+    let sent = send(&call, app.id, body, said.clone()).await;
+    // After a fault in the form: the depot itself takes back what it was told of.
+    if sent.is_err() {
+        call.backend.depot.withdraw(said.take().enclosures()).await;
+    }
+    answer(&call, &app, sent?).await
+}
+
+async fn send(call: &Call, app: Id<App>, body: Body, said: Said<BuildForm>) -> Result<Stored<Build>, Fault> {
+    let (depot, actor, organization) = (&call.backend.depot, &call.actor, call.organization);
+    let keep: Keep = {
+        let (depot, actor) = (depot.clone(), actor.clone());
+        Arc::new(move |part: FilePart| {
+            let (depot, actor) = (depot.clone(), actor.clone());
+            let what = if part.name == ICON { Enclosed::Icon } else { Enclosed::File };
+            let FilePart { file_name, media_type, stream, .. } = part;
+            let file = NewFile { file_name, media_type, ..NewFile::default() };
+            let kept = async move { depot.enclose(&actor, organization, app, what, file, stream).await };
+            kept.map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => Fault::validation(format!("{ICON}: not a picture")),
+                _ => error.into(),
+            })
+            .boxed()
+        })
+    };
+    let largest = depot.limits().upload_bytes;
+    let upload = Upload::keeping(&call.headers, body, largest, &FILE, said, Some(keep)).await?;
     let Upload { file_name, media_type, stream, said } = upload;
     if !words::is_build(&file_name) {
         return Err(Fault::extension());
@@ -34,14 +67,18 @@ pub(super) async fn upload(call: Call, body: Body) -> Answered {
     let file = NewFile { file_name, media_type, ..NewFile::default() };
     // Runs to its end also when the client goes away, so that it can clean up after itself.
     let work = {
-        let (depot, actor, said): (_, _, Said<BuildForm>) =
-            (call.backend.depot.clone(), call.actor.clone(), said.clone());
-        let describe = Box::new(move |_: &_| Ok(said.take().0));
-        let (organization, id) = (call.organization, app.id);
-        async move { depot.create_build(&actor, organization, id, file, stream, describe).await }
+        let (depot, actor, said) = (depot.clone(), actor.clone(), said.clone());
+        async move {
+            let heard = said.clone();
+            let describe = Box::new(move |_: &_| Ok(heard.take().0));
+            let made = depot.create_build(&actor, organization, app, file, stream, describe).await;
+            if made.is_err() {
+                depot.withdraw(said.take().enclosures()).await;
+            }
+            made
+        }
     };
-    let stored = wire::detached(work).await.map_err(|error| said.fault(error, Fault::from))?;
-    answer(&call, &app, stored).await
+    wire::detached(work).await.map_err(|error| said.fault(error, Fault::from))
 }
 
 pub(super) async fn list(call: Call) -> Answered {
@@ -83,6 +120,22 @@ pub(super) async fn remove(call: Call) -> Answered {
 impl Texts for BuildForm {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         Self::set(self, name, value)
+    }
+
+    fn wants(&self, name: &str) -> Result<bool, Fault> {
+        match name {
+            ICON if self.0.icon.is_none() => Ok(true),
+            SIMULATOR_BUILD if self.0.files.is_empty() => Ok(true),
+            ICON | SIMULATOR_BUILD => Err(Fault::validation(format!("{name}: must be given once"))),
+            _ => Ok(false),
+        }
+    }
+
+    fn enclose(&mut self, name: &str, file: Enclosure) {
+        match name {
+            ICON => self.0.icon = Some(file),
+            _ => self.0.files.push(file),
+        }
     }
 }
 
@@ -164,7 +217,12 @@ fn item(
     files: &BTreeMap<Id<Asset>, Stored<Asset>>,
 ) -> BuildItem {
     let file = files.get(&build.asset).and_then(|asset| asset.file());
-    let package = file.and_then(|file| file.inspection.package.as_ref());
+    let declared = build.notes.package_id.as_ref().map(|id| Package {
+        id: id.clone(),
+        version: build.version.clone(),
+        ..Package::default()
+    });
+    let package = file.and_then(|file| file.inspection.package.as_ref()).or(declared.as_ref());
     let icon = build.icon.map(|icon| assets::address(backend, build.organization, icon));
     let platform = build.platform.map(words::platform_word);
     let mut info = build.notes.deployer.info.clone();

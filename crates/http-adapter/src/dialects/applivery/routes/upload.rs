@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use appdepot_core::blobs::ByteStream;
+use appdepot_core::depot::Enclosure;
 use appdepot_core::{Error, ErrorKind, Result};
 use axum::body::Body;
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, stream};
 use http::HeaderMap;
 
@@ -18,7 +20,18 @@ const FORM_ALLOWANCE: u64 = 1 << 20;
 pub(super) trait Texts: Default + Send + 'static {
     /// Takes in one part; one of an unknown name is passed over.
     fn set(&mut self, name: &str, value: &str) -> Result<(), Fault>;
+
+    /// Whether a file beside the form's own is to be kept; it is passed over otherwise.
+    fn wants(&self, _name: &str) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    /// Takes in such a file once it is kept.
+    fn enclose(&mut self, _name: &str, _file: Enclosure) {}
 }
+
+/// Keeps a file beside the form's own.
+pub(super) type Keep = Arc<dyn Fn(FilePart) -> BoxFuture<'static, Result<Enclosure, Fault>> + Send + Sync>;
 
 /// A file on its way in.
 pub(super) struct Upload<T> {
@@ -34,7 +47,6 @@ pub(super) struct Upload<T> {
 /// What a form says so far.
 pub(super) struct Said<T>(Arc<Mutex<State<T>>>);
 
-#[derive(Default)]
 struct State<T> {
     texts: T,
     /// What is wrong with the texts; the upload failed because of it.
@@ -49,27 +61,38 @@ impl<T: Texts> Upload<T> {
         largest: u64,
         names: &'static [&'static str],
     ) -> Result<Self, Fault> {
-        if http_body::Body::size_hint(&body).lower() > largest.saturating_add(FORM_ALLOWANCE) {
+        Self::keeping(headers, body, largest, names, Said::default(), None).await
+    }
+
+    /// The same, and keeps the other files that the texts want. What `said` has come to is there also after a fault.
+    pub(super) async fn keeping(
+        headers: &HeaderMap,
+        body: Body,
+        largest: u64,
+        names: &'static [&'static str],
+        said: Said<T>,
+        keep: Option<Keep>,
+    ) -> Result<Self, Fault> {
+        // A file that is kept beside the form's own may be as large.
+        let files = if keep.is_some() { largest.saturating_mul(2) } else { largest };
+        if http_body::Body::size_hint(&body).lower() > files.saturating_add(FORM_ALLOWANCE) {
             return Err(Error::too_large(largest).into());
         }
         let mut form = Form::new(headers, body).map_err(Fault::wire)?;
-        let mut texts = T::default();
         let file = loop {
             match form.next().await? {
                 None => return Err(Fault::no_file()),
-                Some(Part::Text { name, value }) => texts.set(&name, &value)?,
                 Some(Part::File(file)) if names.contains(&file.name.as_str()) => break file,
-                Some(Part::File(_)) => {}
+                Some(part) => said.hear(part, keep.as_ref()).await?,
             }
         };
         if file.file_name.is_empty() {
             return Err(Fault::no_file());
         }
-        let said = Said(Arc::new(Mutex::new(State { texts, fault: None })));
         let FilePart { file_name, media_type, stream, .. } = file;
         let rest = said.clone();
         let rest = stream::once(async move {
-            rest.read(form, names).await.map_err(|fault| {
+            rest.read(form, names, keep).await.map_err(|fault| {
                 rest.lock().fault = Some(fault);
                 Error::new(ErrorKind::Invalid, "the form is not as documented")
             })
@@ -90,22 +113,44 @@ impl<T: Texts> Said<T> {
         self.lock().fault.take().unwrap_or_else(|| otherwise(error))
     }
 
-    async fn read(&self, mut form: Form, names: &[&str]) -> Result<(), Fault> {
+    async fn read(&self, mut form: Form, names: &[&str], keep: Option<Keep>) -> Result<(), Fault> {
         while let Some(part) = form.next().await? {
             match part {
-                Part::Text { name, value } => self.lock().texts.set(&name, &value)?,
                 Part::File(file) if names.contains(&file.name.as_str()) => {
                     return Err(Fault::validation(format!("{}: must be given once", file.name)));
                 }
-                Part::File(_) => {}
+                other => self.hear(other, keep.as_ref()).await?,
             }
         }
         Ok(())
     }
 
+    /// Takes in a part that is not the form's own file.
+    async fn hear(&self, part: Part, keep: Option<&Keep>) -> Result<(), Fault> {
+        match (part, keep) {
+            (Part::Text { name, value }, _) => self.lock().texts.set(&name, &value),
+            (Part::File(file), Some(keep)) => {
+                let name = file.name.clone();
+                // An empty file name is what a form has whose file was not chosen.
+                if !file.file_name.is_empty() && self.lock().texts.wants(&name)? {
+                    let kept = keep(file).await?;
+                    self.lock().texts.enclose(&name, kept);
+                }
+                Ok(())
+            }
+            (Part::File(_), None) => Ok(()),
+        }
+    }
+
     /// What the lock guards is replaced in one step, so it is whole even after a panic.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Texts> Default for Said<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State { texts: T::default(), fault: None })))
     }
 }
 

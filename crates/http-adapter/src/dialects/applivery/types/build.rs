@@ -1,6 +1,6 @@
 //! Builds: the form that brings one, and how one is shown.
 
-use appdepot_core::depot::NewBuild;
+use appdepot_core::depot::{Enclosure, NewBuild};
 use appdepot_core::domain::{Extra, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -19,6 +19,11 @@ const DEPLOYER_INFO: [&str; 4] = ["buildUrl", "ciUrl", "repositoryUrl", "buildNu
 pub(crate) struct BuildForm(pub(crate) NewBuild);
 
 impl BuildForm {
+    /// The files that came with it.
+    pub(crate) fn enclosures(self) -> impl Iterator<Item = Enclosure> + Send {
+        self.0.icon.into_iter().chain(self.0.files)
+    }
+
     /// Takes in one text part. Names may be spelled with dots or brackets; empty parts count as absent.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         let value = value.trim();
@@ -27,7 +32,7 @@ impl BuildForm {
         }
         let name = name.replace('[', ".").replace(']', "");
         let text = || Some(value.to_owned());
-        let NewBuild { version, platform, notes } = &mut self.0;
+        let NewBuild { version, platform, notes, .. } = &mut self.0;
         match name.as_str() {
             "versionName" => *version = text(),
             // Of a package that does not say it itself.
