@@ -58,6 +58,40 @@ async fn every_route_is_in_a_table() {
     );
 }
 
+#[tokio::test]
+async fn the_documents_tell_of_every_route_and_whether_it_is_open() {
+    let world = World::new().await;
+    let mut told = BTreeMap::new();
+    for dialect in ["applivery", "emporix", "redhat", "storefront", "wso2"] {
+        let path = format!("/openapi/{dialect}.json");
+        let row = rows().into_iter().find(|row| row.template == path).unwrap();
+        let answer = world.ask(&row, "GET", "", &Values::new()).await;
+        let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let open = operation.get("security").is_some();
+                let twice = told.insert((method.to_uppercase(), path.clone()), open);
+                assert!(twice.is_none(), "{method} {path} is told twice");
+            }
+        }
+    }
+    let own = |path: &str| ["/health/", "/openapi/", "/docs"].iter().any(|start| path.starts_with(start));
+    let expected: BTreeMap<_, _> = rows()
+        .into_iter()
+        .filter(|row| !own(&row.template))
+        .map(|row| {
+            let open = matches!(row.class, Class::Public | Class::Bytes);
+            ((row.method.to_owned(), row.template), open)
+        })
+        .collect();
+    let differing: Vec<_> = expected.iter().filter(|(route, open)| told.get(route) != Some(open)).collect();
+    let made_up: Vec<_> = told.keys().filter(|route| !expected.contains_key(*route)).collect();
+    assert!(
+        differing.is_empty() && made_up.is_empty(),
+        "not as it is: {differing:#?}, made up: {made_up:#?}"
+    );
+}
+
 /// Whether an answer gives what was asked for: one dialect says so only in the body, another leads elsewhere.
 fn gives(answer: &Answer) -> bool {
     let led = answer.headers.get("location").is_some_and(|to| !to.contains("/-/sign-in?"));

@@ -7,6 +7,7 @@
 mod call;
 mod dialects;
 mod metrics;
+mod openapi;
 mod service;
 mod storefront;
 #[cfg(test)]

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use crate::call::{Backend, address};
 use crate::dialects::{applivery, emporix, redhat, wso2};
 use crate::metrics::Metrics;
-use crate::storefront;
+use crate::{openapi, storefront};
 
 /// Serves a depot to HTTP clients, each in its own dialect.
 ///
@@ -38,6 +38,8 @@ use crate::storefront;
 /// | `/install/…` | what an install ticket opens |
 /// | `/health/live` | 200 while the process answers |
 /// | `/health/ready` | 200 while the record store answers, else 503 |
+/// | `/openapi/{dialect}.json` | an OpenAPI document of `applivery`, `emporix`, `redhat`, `wso2` and `storefront` |
+/// | `/docs` | a page of all their operations |
 /// | `/metrics` | counters for Prometheus, where [`ServiceBuilder::metrics`] asks for them |
 ///
 /// A `tower::Service` for any body, so hyper and every tower stack can mount it; [`Service::router`] is for axum.
@@ -176,6 +178,7 @@ impl ServiceBuilder {
             own = own.route("/metrics", get(show));
         }
         let own = own
+            .merge(openapi::router(&backend))
             .route("/health/live", get(async || Json(json!({ "status": "live" }))))
             .route("/health/ready", get(readiness))
             .fallback(async || plain(StatusCode::NOT_FOUND, "not found"))

@@ -19,6 +19,7 @@ mod icon;
 mod install;
 mod language;
 mod notes;
+mod operations;
 mod password;
 mod qr;
 mod routes;
@@ -32,13 +33,19 @@ mod visit;
 
 use std::sync::Arc;
 
+use appdepot_core::Result;
+use askama::Template;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::MethodRouter;
+use http::StatusCode;
 
 use crate::call::Backend;
 
 pub(crate) use fault::answer;
+pub(crate) use operations::DESCRIPTION;
+pub(crate) use visit::base;
 
 /// A path and what answers there.
 type Route = (&'static str, MethodRouter<Arc<Backend>>);
@@ -46,6 +53,19 @@ type Route = (&'static str, MethodRouter<Arc<Backend>>);
 /// Every path. A list, so that a test can ask all of them.
 fn table() -> Vec<Route> {
     [routes::routes(), session::routes(), password::routes(), install::routes()].concat()
+}
+
+/// The name of the style sheet, below `/store/-/`.
+pub(crate) fn sheet_name() -> &'static str {
+    &style::SHEET_NAME
+}
+
+/// A page of no store, in English, with the headers that all pages have.
+///
+/// # Errors
+/// `Internal`.
+pub(crate) fn english(page: &impl Template) -> Result<Response> {
+    visit::show(StatusCode::OK, language::Language::En, page)
 }
 
 pub(crate) fn router(backend: Arc<Backend>) -> Router {

@@ -115,7 +115,7 @@ pub(super) fn language(headers: &HeaderMap) -> Language {
 }
 
 /// The path of the public address, without a final slash.
-pub(super) fn base(public_url: &str) -> &str {
+pub(crate) fn base(public_url: &str) -> &str {
     let rest = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
     rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
 }

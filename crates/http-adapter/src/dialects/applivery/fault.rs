@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::wire::Retry;
 
@@ -27,6 +28,22 @@ struct Body<'a> {
 struct ErrorBody<'a> {
     code: u16,
     message: &'a str,
+}
+
+/// The schema of the body.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status", "error"],
+        "properties": {
+            "status": { "const": false },
+            "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": { "code": { "type": "integer" }, "message": { "type": "string" } },
+            },
+        },
+    })
 }
 
 /// What a failed answer is called, and its HTTP status.

@@ -63,7 +63,8 @@
 //! - **Builds** are answered `pending` and read afterwards. Their files are no MDM assets. Names of form parts may be
 //!   spelled `deployer.info.branch` or `deployer[info][branch]`; certificates and passphrases that come with them are
 //!   dropped. `os` and `buildPlatform` are `ios`, `android`, `macos`, `windows` or `linux`; consoles are refused.
-//!   `packageIcon` is passed over: an icon is the package's own. Times are in seconds.
+//!   `packageName`, `packageVersion` and `packageIcon`, a picture of at most 512 KiB, count where the package does not
+//!   say it itself. `simulatorBuild` is among the build's `files`. Times are in seconds.
 //! - **Download tokens** are good for a time and not only once: an Apple device fetches a manifest and then the package,
 //!   and interrupted downloads go on. One for `auto` ends in `-manifest` where that is what it leads to.
 //! - **App tokens** are API keys that are good for one app and may do what its editors may; the scope `sdk` narrows one
@@ -101,9 +102,11 @@
 //! | 5953 | 503 | a backend does not answer |
 
 mod fault;
+mod operations;
 mod routes;
 mod types;
 mod words;
 
 pub(crate) use fault::Fault;
+pub(crate) use operations::DESCRIPTION;
 pub(crate) use routes::router;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::routes::FILE_LIMIT;
 use crate::call;
@@ -60,6 +60,28 @@ pub(super) struct ErrorMessage {
     details: Vec<String>,
     #[serde(skip)]
     retry: Retry,
+}
+
+/// The schema of the bodies: the service's own, the gateway's, and that of the token endpoint.
+pub(super) fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let object = |required: &[&str], properties: Value| {
+        json!({
+            "type": "object", "required": required, "properties": properties,
+        })
+    };
+    let detail = object(&["errorcode"], json!({ "errorcode": text }));
+    let gateway = object(&["faultstring", "detail"], json!({ "faultstring": text, "detail": detail }));
+    json!({ "anyOf": [
+        object(&["code", "status", "message"], json!({
+            "code": { "type": "integer" },
+            "status": text,
+            "message": text,
+            "details": { "type": "array", "items": text },
+        })),
+        object(&["fault"], json!({ "fault": gateway })),
+        object(&["error", "error_description"], json!({ "error": text, "error_description": text })),
+    ] })
 }
 
 impl Fault {

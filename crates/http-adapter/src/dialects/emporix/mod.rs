@@ -45,6 +45,7 @@
 
 mod encoded;
 mod fault;
+mod operations;
 mod q;
 mod routes;
 mod token;
@@ -58,6 +59,8 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::call::Backend;
+
+pub(crate) use operations::DESCRIPTION;
 
 /// Leniences, all off: for clients that rely on what the document does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

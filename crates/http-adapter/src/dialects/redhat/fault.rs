@@ -5,6 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::wire::Retry;
 
@@ -20,6 +21,15 @@ pub(crate) struct Fault {
 struct Body<'a> {
     status: &'static str,
     message: &'a str,
+}
+
+/// The schema of the body.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status", "message"],
+        "properties": { "status": { "const": "error" }, "message": { "type": "string" } },
+    })
 }
 
 impl Fault {

@@ -58,6 +58,7 @@ mod fault;
 mod fields;
 mod items;
 mod mas;
+mod operations;
 mod people;
 mod session;
 mod store;
@@ -77,6 +78,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use self::call::Call;
 pub(crate) use self::fault::Fault;
+pub(crate) use self::operations::DESCRIPTION;
 use crate::call::Backend;
 
 /// What every path begins with.

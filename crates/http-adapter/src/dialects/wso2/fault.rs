@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::words;
 use crate::call;
@@ -35,6 +36,27 @@ struct Body {
 struct Item {
     code: String,
     message: String,
+}
+
+/// The schema of the body.
+pub(super) fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let item = json!({
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": { "code": text, "message": text },
+    });
+    json!({
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": {
+            "code": { "type": "integer" },
+            "message": text,
+            "description": text,
+            "moreInfo": text,
+            "error": { "type": "array", "items": item },
+        },
+    })
 }
 
 impl Fault {

@@ -72,6 +72,7 @@ mod documents;
 mod fault;
 mod files;
 mod lifecycle;
+mod operations;
 mod request;
 mod routes;
 mod store;
@@ -85,6 +86,8 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::call::Backend;
+
+pub(crate) use operations::DESCRIPTION;
 
 /// Where the publisher is.
 const PUBLISHER: &str = "/api/appm/publisher/v1.1";
