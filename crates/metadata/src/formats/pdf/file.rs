@@ -7,24 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use appdepot_core::inspect::Problem;
 use bytes::Bytes;
-use flate2::{FlushDecompress, Status};
 
 use super::object::{Dictionary, Object, Parser, Stop, is_space};
-use crate::bytes::paeth;
 use crate::error::Code;
 use crate::reader::Reader;
+
+mod search;
+mod stream;
 
 /// Sections of one document: one per update.
 const MOST_SECTIONS: usize = 512;
 /// Runs of numbers in all tables; each may take a read.
 const MOST_RUNS: usize = 8_192;
-/// Bytes first read of an object whose length is not known, and of one whose length lies elsewhere.
+/// Bytes first read of an object whose length is not known.
 const FIRST_OBJECT: u64 = 1 << 10;
-const FIRST_STREAM: u64 = 256 << 10;
-/// Bytes looked through at the start and at the end of a file whose table cannot be read.
-const SEARCHED: u64 = 4 << 20;
-/// Object streams looked into in such a file.
-const MOST_SEARCHED_STREAMS: usize = 64;
 /// An entry of a table, without its end of line.
 const ENTRY: usize = 18;
 
@@ -377,276 +373,6 @@ impl<'r, 's> File<'r, 's> {
             }
         }
     }
-
-    /// The content of a stream, unpacked.
-    async fn stream(&mut self, dictionary: &Dictionary, start: u64) -> Result<Bytes, Problem> {
-        let left = self.reader.length().saturating_sub(start).min(self.reader.limits().compressed_bytes);
-        let given = dictionary.integer("Length").and_then(|length| u64::try_from(length).ok());
-        let mut len = given.unwrap_or(FIRST_STREAM).min(left);
-        let filter = |value: &Object| match value {
-            Object::Name(name) => Some(name == b"FlateDecode" || name == b"Fl"),
-            _ => None,
-        };
-        let filtered = match dictionary.get("Filter") {
-            None | Some(Object::Null) => false,
-            Some(Object::Array(list)) if list.is_empty() => false,
-            Some(Object::Array(list)) if list.len() == 1 && list.first().and_then(filter) == Some(true) => {
-                true
-            }
-            Some(one) if filter(one) == Some(true) => true,
-            Some(_) => return Err(Code::Unsupported.problem("a stream packed in a way that is not read")),
-        };
-        if !filtered {
-            let data = self.part(start, len).await?;
-            self.reader.charge_inflated(data.len() as u64)?;
-            return Ok(data);
-        }
-        let data = loop {
-            let packed = self.part(start, len).await?;
-            let (data, whole) = self.inflate(&packed)?;
-            // a length that is too small, or lies elsewhere
-            if whole || len >= left {
-                break data;
-            }
-            len = left.min(len.max(FIRST_STREAM) * 8);
-        };
-        let parameters = match dictionary.get("DecodeParms") {
-            Some(Object::Array(list)) => list.first().and_then(Object::dictionary),
-            other => other.and_then(Object::dictionary),
-        };
-        let Some(parameters) = parameters else { return Ok(data) };
-        let predictor = parameters.integer("Predictor").unwrap_or(1);
-        let plain = parameters.integer("Colors").unwrap_or(1) == 1
-            && parameters.integer("BitsPerComponent").unwrap_or(8) == 8;
-        match predictor {
-            1 => Ok(data),
-            10..=15 if plain => {
-                let columns = parameters.integer("Columns").unwrap_or(1);
-                let columns = usize::try_from(columns).ok().filter(|columns| *columns > 0);
-                let columns = columns.ok_or_else(|| invalid("a stream of rows without width"))?;
-                Ok(Bytes::from(unfilter(&data, columns)))
-            }
-            _ => Err(Code::Unsupported.problem("a stream packed in a way that is not read")),
-        }
-    }
-
-    /// What a zlib stream holds, and whether it came to its end. Its checksum is not looked at.
-    fn inflate(&mut self, packed: &[u8]) -> Result<(Bytes, bool), Problem> {
-        const STEP: usize = 64 << 10;
-        let most = usize::try_from(self.reader.limits().manifest_bytes).unwrap_or(usize::MAX);
-        let packed = packed.get(2..).unwrap_or_default();
-        let mut inflater = self.reader.inflater();
-        let mut data = Vec::new();
-        let whole = loop {
-            data.reserve(STEP);
-            let before = (inflater.total_in(), data.len());
-            let input = usize::try_from(before.0).ok().and_then(|at| packed.get(at..)).unwrap_or_default();
-            let status = inflater.decompress_vec(input, &mut data, FlushDecompress::None);
-            self.reader.charge_inflated((data.len() - before.1) as u64)?;
-            if data.len() > most {
-                return Err(Code::LimitInflate.problem("a stream inflates to more than is read"));
-            }
-            match status {
-                Ok(Status::StreamEnd) => break true,
-                Err(_) if data.is_empty() => return Err(invalid("a stream that cannot be inflated")),
-                Err(_) => break true,
-                Ok(_) if (inflater.total_in(), data.len()) == before => break false,
-                Ok(_) => {}
-            }
-        };
-        self.reader.keep_inflater(inflater);
-        Ok((Bytes::from(data), whole))
-    }
-
-    async fn packed(&mut self, stream: u32, index: usize, number: u32) -> Result<Object, Problem> {
-        if self.packed.as_ref().is_none_or(|(kept, _)| *kept != stream) {
-            let Some(Place::At(offset)) = self.locate(stream).await? else {
-                return Err(invalid("an object stream that is not there"));
-            };
-            let packed = self.object_stream(offset).await?;
-            self.packed = Some((stream, packed));
-        }
-        let depth = self.reader.limits().depth;
-        let (_, packed) =
-            self.packed.as_ref().ok_or_else(|| invalid("an object stream that is not there"))?;
-        let named = packed.objects.get(index).filter(|(found, _)| *found == number);
-        let named = named.or_else(|| packed.objects.iter().find(|(found, _)| *found == number));
-        let (_, at) = named.ok_or_else(|| invalid("the object stream does not hold the object"))?;
-        let data = packed.data.get(*at..).unwrap_or_default();
-        match Parser::new(data, true, depth).object() {
-            Ok(object) => Ok(object),
-            Err(Stop::Depth) => Err(Code::LimitDepth.problem("an object is nested too deeply")),
-            Err(_) => Err(invalid("an object that cannot be read")),
-        }
-    }
-
-    async fn object_stream(&mut self, offset: u64) -> Result<Packed, Problem> {
-        let found = self.indirect(offset).await?;
-        let (Object::Dictionary(dictionary), Some(start)) = (found.object, found.stream) else {
-            return Err(invalid("an object stream that is none"));
-        };
-        if !dictionary.is("Type", "ObjStm") {
-            return Err(invalid("an object stream that is none"));
-        }
-        let data = self.stream(&dictionary, start).await?;
-        let size = |key| dictionary.integer(key).and_then(|value| usize::try_from(value).ok());
-        let (Some(count), Some(first)) = (size("N"), size("First")) else {
-            return Err(invalid("an object stream without its sizes"));
-        };
-        let mut objects = Vec::new();
-        let mut parser = Parser::new(data.get(..first).unwrap_or(&data), true, 0);
-        // ends with the bytes, whatever the count says
-        for _ in 0..count.min(self.reader.limits().entries) {
-            let (Ok(number), Ok(at)) = (parser.unsigned::<u32>(), parser.unsigned::<usize>()) else { break };
-            objects.push((number, first.saturating_add(at)));
-        }
-        Ok(Packed { data, objects })
-    }
-
-    /// Looks for objects in the start and the end of the file instead of in its cross references.
-    pub(super) async fn search(&mut self) -> Result<(), Problem> {
-        self.searched = true;
-        self.base = 0;
-        self.packed = None;
-        self.sections.clear();
-        self.pending.clear();
-        let mut trailer = self.trailer.take();
-        let length = self.reader.length();
-        let mut found = BTreeMap::new();
-        let mut streams = Vec::new();
-        let most = self.reader.limits().entries;
-        let tail = length.saturating_sub(SEARCHED).max(SEARCHED.min(length));
-        for (start, end) in [(0, length.min(SEARCHED)), (tail, length)] {
-            if start >= end {
-                continue;
-            }
-            let data = self.reader.bytes(start, usize::try_from(end - start).unwrap_or(0)).await?;
-            self.search_part(start, &data, &mut found, &mut streams, &mut trailer)?;
-        }
-        self.trailer = trailer;
-        if !self.is_encrypted() {
-            streams.truncate(MOST_SEARCHED_STREAMS);
-            for (stream, offset) in streams {
-                match self.object_stream(offset).await {
-                    Ok(packed) => {
-                        let free = most.saturating_sub(found.len());
-                        for (index, (number, _)) in packed.objects.iter().enumerate().take(free) {
-                            found.entry(*number).or_insert(Place::In(stream, index));
-                        }
-                    }
-                    Err(problem) if is_final(&problem) => return Err(problem),
-                    Err(_) => {}
-                }
-            }
-        }
-        let root = |trailer: &Dictionary| matches!(trailer.get("Root"), Some(Object::Reference(_)));
-        let has_root = self.trailer.as_ref().is_some_and(root);
-        self.sections.push(Section::Found(found));
-        if !has_root && let Some(number) = self.search_catalog().await? {
-            let entries = vec![(b"Root".to_vec(), Object::Reference(number))];
-            self.trailer = Some(Dictionary(entries));
-        }
-        Ok(())
-    }
-
-    fn search_part(
-        &mut self,
-        start: u64,
-        data: &[u8],
-        found: &mut BTreeMap<u32, Place>,
-        streams: &mut Vec<(u32, u64)>,
-        trailer: &mut Option<Dictionary>,
-    ) -> Result<(), Problem> {
-        const LOOK: usize = 512;
-        let (most, depth) = (self.reader.limits().entries, self.reader.limits().depth);
-        let (mut looks, mut objects) = (0u32, 0usize);
-        let mut at = 0;
-        while let Some(rest) = data.get(at..) {
-            let Some(next) = rest.iter().position(|byte| matches!(byte, b'o' | b't')) else { break };
-            at += next;
-            let here = data.get(at..).unwrap_or_default();
-            let mut dictionary = None;
-            if here.starts_with(b"obj") && objects < most {
-                if let Some((number, begin)) = object_head(data, at) {
-                    objects += 1;
-                    if objects.is_multiple_of(1_024) {
-                        self.reader.check_time()?;
-                    }
-                    if found.len() < most || found.contains_key(&number) {
-                        found.insert(number, Place::At(start + begin as u64));
-                    }
-                    let near = here.get(..here.len().min(LOOK)).unwrap_or_default();
-                    let near = near.get(3..).unwrap_or_default();
-                    let near = near
-                        .windows(6)
-                        .position(|window| window == b"stream")
-                        .and_then(|end| near.get(..end));
-                    let has =
-                        |word: &[u8]| near.is_some_and(|near| near.windows(word.len()).any(|it| it == word));
-                    if has(b"/ObjStm") {
-                        streams.push((number, start + begin as u64));
-                    } else if has(b"/XRef") {
-                        dictionary = here.get(3..);
-                    }
-                }
-            } else if here.starts_with(b"trailer") {
-                dictionary = here.get(7..);
-            }
-            if let Some(text) = dictionary {
-                let text = text.get(..text.len().min(64 << 10)).unwrap_or_default();
-                if let Ok(Object::Dictionary(one)) = Parser::new(text, true, depth).object()
-                    && one.get("Root").is_some()
-                {
-                    *trailer = Some(one);
-                }
-                looks += 1;
-                if looks > 4_096 {
-                    return Err(Code::LimitEntries.problem("too many trailers"));
-                }
-                self.reader.check_time()?;
-            }
-            at += 1;
-        }
-        Ok(())
-    }
-
-    /// The object that calls itself the catalog.
-    async fn search_catalog(&mut self) -> Result<Option<u32>, Problem> {
-        const MOST: usize = 4_096;
-        let numbers: Vec<u32> = match self.sections.first() {
-            Some(Section::Found(places)) => places.keys().copied().take(MOST).collect(),
-            _ => Vec::new(),
-        };
-        for number in numbers {
-            self.reader.check_time()?;
-            match self.fetch(number).await {
-                Ok(Some(Object::Dictionary(one))) if one.is("Type", "Catalog") => return Ok(Some(number)),
-                Err(problem) if is_final(&problem) && !Code::LimitDepth.is(&problem) => return Err(problem),
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The number before an `obj` and where it begins.
-fn object_head(data: &[u8], at: usize) -> Option<(u32, usize)> {
-    const LONGEST: usize = 24;
-    let from = at.saturating_sub(LONGEST);
-    let before = data.get(from..at)?;
-    let mut end = before.len();
-    let mut field = |digits: bool| {
-        let part = before.get(..end)?;
-        let wanted = |byte: &u8| if digits { byte.is_ascii_digit() } else { is_space(*byte) };
-        let count = part.iter().rev().take_while(|byte| wanted(byte)).count();
-        end -= count;
-        (count > 0).then(|| part.get(end..)).flatten()
-    };
-    field(false)?;
-    field(true)?;
-    field(false)?;
-    let number = field(true)?;
-    Some((std::str::from_utf8(number).ok()?.parse().ok()?, from + end))
 }
 
 fn stream_entry(widths: [usize; 3], index: &[(u32, u32)], data: &[u8], number: u32) -> Option<Place> {
@@ -669,30 +395,6 @@ fn stream_entry(widths: [usize; 3], index: &[(u32, u32)], data: &[u8], number: u
         row = row.checked_add(usize::try_from(*count).ok()?)?;
     }
     None
-}
-
-/// Takes back the differences PNG's filters leave, for rows of single bytes.
-fn unfilter(data: &[u8], columns: usize) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::with_capacity(data.len());
-    for row in data.chunks(columns.saturating_add(1)) {
-        let Some((filter, row)) = row.split_first() else { break };
-        let start = out.len();
-        for (column, byte) in row.iter().enumerate() {
-            let at = |back: usize| out.get((start + column).checked_sub(back)?).copied();
-            let left = if column > 0 { at(1).unwrap_or(0) } else { 0 };
-            let up = at(columns).unwrap_or(0);
-            let corner = if column > 0 { at(columns + 1).unwrap_or(0) } else { 0 };
-            let guess = match filter {
-                1 => left,
-                2 => up,
-                3 => u8::midpoint(left, up),
-                4 => paeth(left, up, corner),
-                _ => 0,
-            };
-            out.push(byte.wrapping_add(guess));
-        }
-    }
-    out
 }
 
 fn invalid(message: &str) -> Problem {
