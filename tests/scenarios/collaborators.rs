@@ -48,7 +48,7 @@ pub(crate) async fn a_service_account_may_do_what_its_role_says_until_it_is_revo
     let (admin, editor) = (stage.hire("adam", "org.admin").await, stage.hire("ed", "org.editor").await);
     let role = |word: &str| Role::parse(word).unwrap();
     let make =
-        async |who: &Actor, word: &str| depot.create_service_account(who, acme, "CI", role(word)).await;
+        async |who: &Actor, word: &str| depot.create_service_account(who, acme, "CI", role(word), None).await;
     assert_eq!(kind(make(&editor, "org.viewer").await), ErrorKind::Forbidden);
     assert_eq!(kind(make(&admin, "org.owner").await), ErrorKind::Forbidden);
     assert!(depot.service_accounts(&admin, acme).await.unwrap().is_empty(), "what failed is gone");

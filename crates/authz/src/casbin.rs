@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 
 use crate::facts::{self, Facts};
 use crate::model::{Pool, Question};
-use crate::policy::{DEFAULT_POLICY, Permission, Policy};
+use crate::policy::{DEFAULT_POLICY, Permission, Policy, is_by_vendor};
 use crate::snapshot::{Asker, Domain, SetId, Snapshot, may_hold_grants};
 
 /// How long a policy is believed before its version is asked for again, unless set otherwise.
@@ -275,7 +275,8 @@ impl CasbinAuthorizer {
     pub(crate) fn within_scopes(&self, actor: &Actor, permission: &Permission) -> Result<bool> {
         let Some(scopes) = &actor.scopes else { return Ok(true) };
         let (snapshot, domain) = (&self.scopes, Domain::Scopes);
-        for scope in scopes {
+        let meant = |scope: &&String| actor.vendor.is_some() || !is_by_vendor(scope);
+        for scope in scopes.iter().filter(meant) {
             let Some(standing) = snapshot.standing(scope) else { continue };
             let (set, _) = standing.on(None);
             let permits = match snapshot.known(set, permission.place) {

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::policy::{DEFAULT_POLICY, Policy};
+use crate::policy::{DEFAULT_POLICY, Policy, is_by_vendor};
 
 /// How long an access token is good for, unless set otherwise. What Emporix documents.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(14_399);
@@ -180,6 +180,7 @@ impl Keys {
         actor.scopes = scopes;
         actor.home = Some(key.value.organization);
         actor.app = key.app;
+        actor.vendor.clone_from(&key.vendor);
         self.note_use(key).await;
         Ok(actor)
     }
@@ -265,7 +266,11 @@ impl Authenticator for Keys {
         }
         let parts = Parts::of(client, secret).ok_or_else(bad)?;
         let key = self.proven(&parts).await?;
-        let own = key.scopes.as_ref().unwrap_or(&self.scopes).clone();
+        let fitting = |scope: &&String| is_by_vendor(scope) == key.vendor.is_some();
+        let own = match &key.scopes {
+            Some(own) => own.clone(),
+            None => self.scopes.iter().filter(fitting).cloned().collect(),
+        };
         if let Some(asked) = &scopes {
             if asked.is_empty() {
                 return Err(Error::invalid("scope", "must not be empty"));

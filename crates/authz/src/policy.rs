@@ -21,6 +21,11 @@ const NAME_LIMIT: usize = 1_024;
 /// The longest role or scope, in bytes, its prefix included.
 const WORD_LIMIT: usize = 128;
 
+/// Whether a scope is for credentials that are good for one vendor; to others it permits nothing.
+pub(crate) fn is_by_vendor(scope: &str) -> bool {
+    scope.ends_with("_by_vendor")
+}
+
 /// A checked policy. Never changes; another one is another value.
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -298,7 +303,9 @@ mod tests {
                 "appm:subscribe",
                 "appm:update",
                 "media.asset_manage",
+                "media.asset_manage_by_vendor",
                 "media.asset_read",
+                "media.asset_read_by_vendor",
                 "sdk"
             ]
         );

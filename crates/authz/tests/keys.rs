@@ -229,6 +229,13 @@ async fn a_token_is_narrowed_to_what_was_asked_for() {
     assert_eq!(token.scopes, set(&["media.asset_manage"]));
     assert_eq!(keys.authenticate(&token.token).await.unwrap().scopes, Some(set(&["media.asset_manage"])));
 
+    let for_vendor = NewKey { vendor: Some("v1".to_owned()), ..NewKey::new(home, "vendor") };
+    let for_vendor = keys.create(&for_vendor).await.unwrap();
+    let (id, secret) = parts(&for_vendor.text);
+    let token = keys.grant(id, secret, None).await.unwrap();
+    assert_eq!(token.scopes, set(&["media.asset_manage_by_vendor", "media.asset_read_by_vendor"]));
+    assert_eq!(keys.authenticate(&token.token).await.unwrap().vendor.as_deref(), Some("v1"));
+
     let (id, secret) = parts(&some.text);
     let own = Some(set(&["media.asset_read", "appm:read"]));
     assert_eq!(keys.authenticate(&some.text).await.unwrap().scopes, own);

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use appdepot_core::ErrorKind;
-use appdepot_core::authorize::{Target, permission};
+use appdepot_core::authorize::{Actor, Target, permission};
 use appdepot_core::domain::Id;
 
 use common::{Records, authorizer, narrowed, refusal, user};
@@ -165,6 +165,17 @@ fn scopes() -> Vec<(&'static str, Vec<&'static str>)> {
         ),
         ("media.asset_read", vec!["mdm.global.asset.get", "mdm.global.asset.list"]),
         (
+            "media.asset_manage_by_vendor",
+            vec![
+                "mdm.global.asset.create",
+                "mdm.global.asset.get",
+                "mdm.global.asset.list",
+                "mdm.global.asset.update",
+                "mdm.global.asset.remove",
+            ],
+        ),
+        ("media.asset_read_by_vendor", vec!["mdm.global.asset.get", "mdm.global.asset.list"]),
+        (
             "sdk",
             vec![
                 "mdm.global.asset.get",
@@ -291,9 +302,13 @@ async fn each_scope_allows_what_the_table_says() {
     for (scope, allowed) in scopes() {
         for permission in permission::ALL {
             let expected = (!allowed.contains(permission)).then_some(ErrorKind::Forbidden);
-            let actor = narrowed("ada", &[scope]);
-            let found = refusal(&authorizer, &actor, permission, Target::organization(home)).await;
+            let plain = narrowed("ada", &[scope]);
+            let of_vendor = Actor { vendor: Some("v1".to_owned()), ..plain.clone() };
+            let found = refusal(&authorizer, &of_vendor, permission, Target::organization(home)).await;
             assert_eq!(found, expected, "{scope} {permission}");
+            let expected = if scope.ends_with("_by_vendor") { Some(ErrorKind::Forbidden) } else { expected };
+            let found = refusal(&authorizer, &plain, permission, Target::organization(home)).await;
+            assert_eq!(found, expected, "{scope} {permission} without a vendor");
         }
     }
 }

@@ -129,6 +129,8 @@ pub struct Actor {
     pub scopes: Option<BTreeSet<String>>,
     /// The only app that the credential is good for; `None` for all.
     pub app: Option<Id<App>>,
+    /// The vendor within the organization for which the credential is good: for its assets, and nothing else.
+    pub vendor: Option<String>,
     /// The groups that the credential itself says they are in, beside those whose member the subject is.
     pub groups: BTreeSet<Id<Group>>,
     /// The organization that the credential was made for: what a path that names none means. Gives no right.
@@ -313,6 +315,7 @@ impl Actor {
             scopes: None,
             home: None,
             app: None,
+            vendor: None,
             groups: BTreeSet::new(),
             policy: None,
             unlocked: None,
@@ -335,7 +338,8 @@ impl Actor {
     /// Whether this is the user in person: by a credential that was narrowed to nothing less. Only then is what is
     /// theirs, such as their keys and sessions, theirs to see and to end.
     pub fn is_in_person(&self, user: Id<User>) -> bool {
-        self.subject == user.into() && self.scopes.is_none() && self.app.is_none()
+        let narrowed = self.scopes.is_some() || self.app.is_some() || self.vendor.is_some();
+        self.subject == user.into() && !narrowed
     }
 
     /// Whether this is the embedding process.

@@ -38,6 +38,7 @@ const CASES: &[&str] = &[
     "unauthenticated",
     "update_blob",
     "update_link",
+    "vendor",
 ];
 
 #[tokio::test]

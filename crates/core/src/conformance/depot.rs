@@ -561,6 +561,7 @@ fn any_asset(blob: Id<Blob>) -> Asset {
         segment: 0,
         expose_to_children: false,
         extra: Extra::new(),
+        vendor: None,
         uploaded_by: Person::default(),
         app: None,
         release: None,

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::records::Batch;
 
 use super::bytes::describe;
+use super::change::check_word;
 use super::describe::{class_of, is_media_type, show_name};
 use super::ends::EndsSource;
 use super::measure::Measure;
@@ -115,7 +116,7 @@ impl Depot {
         body: ByteStream,
     ) -> Result<Stored<Asset>> {
         let target = Target::organization(organization);
-        self.authorize(actor, permission::ASSET_CREATE, target).await?;
+        self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
         new.check()?;
         if let Some(alias) = &new.alias
             && self.find_claimed::<Asset>(organization, "alias", alias).await?.is_some()
@@ -125,7 +126,7 @@ impl Depot {
         let id = Id::generate();
         let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
         // The grant may have gone while the bytes came.
-        let again = self.authorize(actor, permission::ASSET_CREATE, target).await;
+        let again = self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await;
         let made = again.and_then(|()| {
             let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
             late.apply(&mut asset)?;
@@ -154,7 +155,8 @@ impl Depot {
         new: NewAsset,
         url: &str,
     ) -> Result<Stored<Asset>> {
-        self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
+        let target = Target::organization(organization);
+        self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
         new.check()?;
         check_url("url", url)?;
         let asset = new.into_asset(actor, Content::Link { url: url.to_owned() });
@@ -266,7 +268,7 @@ impl Depot {
         let mut asset = stored.value.clone();
         change.apply(&mut asset)?;
         let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
-        let again = self.authorize(actor, permission::ASSET_UPDATE, target).await;
+        let again = self.authorize_within_vendor(actor, permission::ASSET_UPDATE, target).await;
         let old = match again {
             Ok(()) => self.doomed(&stored).await,
             Err(error) => Err(error),
@@ -329,10 +331,7 @@ impl NewAsset {
         check_optional_text("name", &self.name, 256)?;
         check_optional_text("description", &self.description, 1_000)?;
         if let Some(alias) = &self.alias {
-            let inner = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-            if !(1..=64).contains(&alias.len()) || !alias.bytes().all(inner) {
-                return Err(Error::invalid("id", "1 to 64 letters, digits, '_' or '-'"));
-            }
+            check_word("id", alias)?;
         }
         check_references(&self.references)?;
         check_extra("extra", &self.extra)
@@ -354,6 +353,7 @@ impl NewAsset {
             segment: self.segment,
             expose_to_children: self.expose_to_children,
             extra: self.extra,
+            vendor: actor.vendor.clone(),
             uploaded_by: actor.person.clone(),
             app: None,
             release: None,

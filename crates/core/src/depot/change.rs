@@ -46,6 +46,15 @@ impl<T: Clone + PartialEq> SetChange<T> {
     }
 }
 
+/// Checks an id that a client or an operator chooses.
+pub(super) fn check_word(field: &'static str, word: &str) -> Result<()> {
+    let inner = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    if !(1..=64).contains(&word.len()) || !word.bytes().all(inner) {
+        return Err(Error::invalid(field, "1 to 64 letters, digits, '_' or '-'"));
+    }
+    Ok(())
+}
+
 /// Checks attributes that clients keep here: bounded, and without NUL, which not every store can keep.
 pub(super) fn check_extra(field: &'static str, extra: &Extra) -> Result<()> {
     /// The most bytes of JSON.

@@ -76,7 +76,8 @@ impl Depot {
             .collect())
     }
 
-    /// A key that stands for itself and has a role in the organization: both, or nothing.
+    /// A key that stands for itself and has a role in the organization: both, or nothing. With a vendor, it is good
+    /// for that one's assets only.
     ///
     /// # Errors
     /// As [`Depot::create_key`] and [`Depot::grant`].
@@ -86,8 +87,9 @@ impl Depot {
         organization: Id<Organization>,
         name: &str,
         role: Role,
+        vendor: Option<String>,
     ) -> Result<CreatedKey> {
-        self.create_key_with(actor, NewKey::new(organization, name), role).await
+        self.create_key_with(actor, NewKey { vendor, ..NewKey::new(organization, name) }, role).await
     }
 
     /// Makes a key and gives its subject a role, on the key's app if it is for one.

@@ -12,6 +12,7 @@ use crate::query::{Field, Op, Query, Sort};
 use crate::records::Batch;
 use crate::secret::{KEY_PREFIX, Parts, Text};
 
+use super::change::check_word;
 use super::{Depot, retry};
 
 /// Keys have to be found before their organization is known, so all are kept in the root.
@@ -27,6 +28,9 @@ pub struct NewKey {
     pub owner: Option<Id<User>>,
     /// The only app it is good for; `None` for all.
     pub app: Option<Id<App>>,
+    /// The only vendor of the organization it is good for, 1 to 64 letters, digits, `_` or `-`; `None` for all of
+    /// the organization.
+    pub vendor: Option<String>,
     /// What people call it.
     pub name: String,
     /// The scopes it is narrowed to; `None` for all its subject's rights. One that the authorizer does not know
@@ -54,7 +58,8 @@ impl NewKey {
     pub fn new(organization: Id<Organization>, name: impl Into<String>) -> Self {
         let name = name.into();
         let person = Person { first_name: name.clone(), ..Person::default() };
-        Self { organization, owner: None, app: None, name, scopes: None, person, expires_at: None }
+        let (owner, app, vendor, scopes, expires_at) = (None, None, None, None, None);
+        Self { organization, owner, app, vendor, name, scopes, person, expires_at }
     }
 }
 
@@ -182,11 +187,16 @@ impl Depot {
             (Some(_), None) => false,
             (Some(own), Some(new)) => new.is_subset(own),
         };
-        if !narrower || (actor.app.is_some() && actor.app != key.app) {
+        let elsewhere = (actor.app.is_some() && actor.app != key.app)
+            || (actor.vendor.is_some() && actor.vendor != key.vendor);
+        if !narrower || elsewhere {
             return Err(Error::forbidden(permission::KEY_CREATE));
         }
         if let Some(app) = key.app {
             self.load::<App>(key.organization, app).await?;
+        }
+        if let Some(vendor) = &key.vendor {
+            check_word("vendorId", vendor)?;
         }
         check_text("name", &key.name, 128)?;
         check_line("name", &key.name)?;
@@ -243,6 +253,7 @@ fn value(parts: &Parts<'_>, key: NewKey) -> ApiKey {
         organization: key.organization,
         owner: key.owner,
         app: key.app,
+        vendor: key.vendor,
         name: key.name,
         scopes: key.scopes,
         person: key.person,

@@ -47,18 +47,20 @@ impl Depot {
         own: Option<Stored<Asset>>,
         id: Option<Id<Asset>>,
     ) -> Result<Stored<Asset>> {
+        // Of another vendor's, not even that it is there.
+        let own = own.filter(|asset| actor.vendor.is_none() || asset.vendor == actor.vendor);
         let app = own.as_ref().and_then(|asset| asset.app);
-        self.authorize(actor, permission, Target { organization, app }).await?;
+        self.authorize_within_vendor(actor, permission, Target { organization, app }).await?;
         match (own, id) {
             (Some(own), _) => Ok(own),
-            (None, Some(id)) => {
+            (None, Some(id)) if actor.vendor.is_none() => {
                 let inherited = self.inherited(organization, id).await?;
                 if permission != permission::ASSET_GET {
                     return Err(Error::forbidden(permission.to_owned()));
                 }
                 Ok(inherited)
             }
-            (None, None) => Err(Error::not_found("asset")),
+            (None, _) => Err(Error::not_found("asset")),
         }
     }
 
@@ -90,7 +92,10 @@ impl Depot {
     /// As for [`assets`](Self::assets).
     pub async fn assets_with_inherited(&self, actor: &Actor, query: Query) -> Result<Page<Stored<Asset>>> {
         let mut query = self.seen(actor, query).await?;
-        let above = self.ancestors(query.organization).await?;
+        let above = match actor.vendor {
+            None => self.ancestors(query.organization).await?,
+            Some(_) => Vec::new(),
+        };
         if !above.is_empty() {
             let exposed = Condition::new(Field::parse("exposeToChildren")?, Op::Eq(Value::Boolean(true)));
             query.shared = Some(Shared::new(above, exposed));
@@ -100,7 +105,11 @@ impl Depot {
 
     async fn seen(&self, actor: &Actor, query: Query) -> Result<Query> {
         let everywhere = Target::organization(query.organization);
-        match self.authorize(actor, permission::ASSET_LIST, everywhere).await {
+        let query = match &actor.vendor {
+            Some(vendor) => query.filter(Field::parse("vendor")?, Op::Eq(vendor.as_str().into())),
+            None => query,
+        };
+        match self.authorize_within_vendor(actor, permission::ASSET_LIST, everywhere).await {
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 match self.scope(actor, permission::ASSET_LIST, query.organization).await? {
                     Scope::Apps(apps) if !apps.is_empty() => Ok(query

@@ -36,6 +36,9 @@ pub struct Asset {
     /// Attributes that clients keep here; never interpreted.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Extra,
+    /// The vendor within the organization that it belongs to: whoever added it worked for that one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
     /// Who added it.
     pub uploaded_by: Person,
     /// The app it was sent for: rights on that app are enough then.

@@ -24,6 +24,9 @@ pub struct ApiKey {
     /// The only app it is good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<Id<App>>,
+    /// The only vendor it is good for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
     /// What people call it.
     pub name: String,
     /// The scopes it is narrowed to; `None` for all its subject's rights.

@@ -234,6 +234,7 @@ impl Kind {
                         text("content.mediaType"),
                         number("content.length"),
                         number("segment"),
+                        text("vendor"),
                         text("app"),
                         text("release"),
                         many("references.id"),

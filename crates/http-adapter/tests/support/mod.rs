@@ -22,7 +22,7 @@ pub const PUBLIC_URL: &str = "https://depot.example";
 /// A depot with two organizations, `acme` and `rival`, and everything behind it.
 ///
 /// Bearer tokens: `ada` may everything in `acme`, `rita` everything in `rival`; `manage`, `read` and `other` are
-/// Ada's with the scopes `media.asset_manage`, `media.asset_read` and one that permits nothing; `expired`,
+/// Ada's with the scopes `media.asset_manage`, `media.asset_read` and one that permits nothing; `v1` and `v2` are good for vendors of these names; `expired`,
 /// `limited`, `unavailable` and `broken` fail in the way they say.
 pub struct World {
     pub depot: Depot,
@@ -75,6 +75,9 @@ impl Authorizer for Homes {
             return Err(Error::not_found("organization"));
         }
         let permits = |scope: &String| match scope.as_str() {
+            "media.asset_manage_by_vendor" => {
+                actor.vendor.is_some() && permission.starts_with("mdm.global.asset.")
+            }
             "media.asset_manage" => permission.starts_with("mdm.global.asset."),
             "media.asset_read" => ["mdm.global.asset.get", "mdm.global.asset.list"].contains(&permission),
             _ => false,
@@ -108,6 +111,11 @@ impl Authenticator for Tokens {
             "rita" => user("rita", None),
             "manage" => user("ada", Some("media.asset_manage")),
             "read" => user("ada", Some("media.asset_read")),
+            "v1" | "v2" => {
+                let actor = user("ada", Some("media.asset_manage_by_vendor"))?;
+                Ok(Actor { vendor: Some(token.to_owned()), ..actor })
+            }
+            "vendorless" => user("ada", Some("media.asset_manage_by_vendor")),
             "other" => user("ada", Some("cart.cart_read")),
             "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
             "limited" => Err(Error::limited(Duration::from_secs(30))),

@@ -72,7 +72,8 @@
 //! - **Collaborators** are people; service accounts have a list of their own, so `onlyUsers` changes nothing, and `tags`
 //!   are passed over. The documents name roles and filters and not the members of an answer: ours are `id`, `role`,
 //!   `user` and the dates. A `PUT` takes `role` and replaces the one before; service accounts call `editor`
-//!   `developer`. Removing a collaborator removes the account. `password` is optional and never answered.
+//!   `developer`. `vendorId` makes a service account that is good for one vendor's assets only. Removing a collaborator
+//!   removes the account. `password` is optional and never answered.
 //! - **Publications**: `{store}` is an id, a slug, or `1` for the main store, which is opened when it is missing. Slugs
 //!   are read in lower case. `groups` are names or ids. `password` is never answered; a change without one leaves the
 //!   one that was set. `filter-type` and `filterType` are the same. Countries are held to where the embedding server

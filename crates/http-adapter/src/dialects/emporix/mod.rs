@@ -36,7 +36,9 @@
 //!   word that reads as a number or `true` also matches
 //!   the number or the truth value. `compoundLogicalQuery` is 400, as for all services that do not list it. `<`, `>`
 //!   and `"` have to be percent-encoded, as in every URL; the HTTP server refuses them otherwise.
-//! - **`vendorId`** is not served.
+//! - **`vendorId`** is that of the credential an asset was made with. A credential with a vendor sees and changes that
+//!   vendor's assets, whatever its scopes are called, and nothing else in the tenant; one without has no use of the
+//!   scopes `…_by_vendor`. Public files stay public. An `id` that another vendor's asset has is taken all the same.
 //! - **`/oauth/token`** takes the client's secret in the form or by HTTP Basic, and not in both. The answer's `scope`
 //!   names the tenant that was asked for. Errors are those of RFC 6749.
 //! - **`Content-Language`** and **`Accept-Language`** are passed over: no field here is localized.

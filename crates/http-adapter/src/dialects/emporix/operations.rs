@@ -17,7 +17,12 @@ pub(crate) const DESCRIPTION: Description = Description {
 fn schemes(public_url: &str) -> Value {
     let flow = json!({
         "tokenUrl": format!("{public_url}/oauth/token"),
-        "scopes": { "media.asset_read": "look at assets", "media.asset_manage": "change assets" },
+        "scopes": {
+            "media.asset_read": "look at assets",
+            "media.asset_manage": "change assets",
+            "media.asset_read_by_vendor": "look at the vendor's assets",
+            "media.asset_manage_by_vendor": "change the vendor's assets",
+        },
     });
     json!({ "oauth2": { "type": "oauth2", "flows": { "clientCredentials": flow } } })
 }

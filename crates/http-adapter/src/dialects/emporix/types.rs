@@ -69,6 +69,8 @@ pub(super) struct AssetView {
     access: AccessWord,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<DetailsView>,
     ref_ids: Vec<RefId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +208,7 @@ impl AssetView {
             kind: AssetType::of(&asset.content),
             access: asset.access.into(),
             url,
+            vendor_id: asset.vendor.clone(),
             details,
             ref_ids,
             mixins: asset.extra.get(MIXINS).cloned(),

@@ -62,6 +62,7 @@ fn meaning(path: &str) -> Meaning {
             body("access", |field| Meaning::Word(field, [("PUBLIC", "public"), ("PRIVATE", "private")]))
         }
         "url" => body("content.url", Meaning::Url),
+        "vendorId" => body("vendor", Meaning::Text),
         "refIds" => body("references", Meaning::Whole),
         "refIds.id" => body("references.id", Meaning::Text),
         "refIds.type" => body("references.type", Meaning::Text),

@@ -76,9 +76,10 @@ pub(super) async fn list_accounts(call: Call) -> Answered {
 
 pub(super) async fn create_account(call: Call, body: Body) -> Answered {
     let body: Value = json::read(&call.headers, body).await.map_err(Fault::wire)?;
-    let NewServiceAccount { name, role } = NewServiceAccount::read(&body)?;
+    let NewServiceAccount { name, role, vendor } = NewServiceAccount::read(&body)?;
     let depot = &call.backend.depot;
-    let made = depot.create_service_account(&call.actor, call.organization, &name, role.clone()).await?;
+    let made =
+        depot.create_service_account(&call.actor, call.organization, &name, role.clone(), vendor).await?;
     let account = Collaborator { who: made.key, roles: vec![role] };
     Ok(Answer::of(ServiceAccount::of(&account, Some(made.text))).into_response())
 }

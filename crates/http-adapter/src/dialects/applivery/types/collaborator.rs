@@ -62,6 +62,8 @@ pub(crate) struct ServiceAccount {
     organization: String,
     name: String,
     role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<String>,
     /// Shown when it is made, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     bearer: Option<String>,
@@ -76,6 +78,7 @@ impl ServiceAccount {
             organization: who.value.organization.to_string(),
             name: who.name.clone(),
             role: words::service_account_word(roles),
+            vendor_id: who.vendor.clone(),
             bearer,
             created_at: who.created_at.to_string(),
             updated_at: who.updated_at.to_string(),
@@ -111,6 +114,8 @@ impl NewCollaborator {
 pub(crate) struct NewServiceAccount {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The only vendor it is good for.
+    pub(crate) vendor: Option<String>,
 }
 
 impl NewServiceAccount {
@@ -118,9 +123,10 @@ impl NewServiceAccount {
         let mut wrong = Wrong::default();
         let root = Fields::root(body)?;
         let name = root.required(&mut wrong, "name", SHORT_LIMIT);
+        let vendor = root.text(&mut wrong, "vendorId", SHORT_LIMIT);
         let role = read_role(&root, &mut wrong);
         let role = wrong.into_result(role)?.ok_or_else(Fault::internal)?;
-        Ok(Self { name, role })
+        Ok(Self { name, role, vendor })
     }
 }
 
