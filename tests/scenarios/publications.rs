@@ -22,7 +22,8 @@ impl Stage {
         self.clock.fetch_add(1_000, SeqCst);
         let file = NewFile { file_name: "a.apk".to_owned(), ..NewFile::default() };
         let git = Git { branch: Some(branch.to_owned()), ..Git::default() };
-        let notes = BuildNotes { git, tags: vec![branch.to_owned()], ..BuildNotes::default() };
+        let notes =
+            BuildNotes { git, tags: vec![branch.to_owned(), "ci".to_owned()], ..BuildNotes::default() };
         let describe = Box::new(move |_: &_| Ok(NewBuild { notes, ..NewBuild::default() }));
         let bytes = body(package("field-notes.apk"));
         self.depot.create_build(&system(), self.acme, app.id, file, bytes, describe).await.unwrap();
@@ -65,12 +66,18 @@ pub(crate) async fn a_publication_follows_its_branch(ground: Ground) {
     assert_eq!((stage.offers(&main).await, stage.offers(&last).await), (vec![second], vec![second]));
     stage.depot.remove_release(&system(), stage.acme, second, None).await.unwrap();
     assert_eq!((stage.offers(&main).await, stage.offers(&last).await), (vec![first], vec![side]));
-    for (selection, expected) in
-        [(Selection::Builds(vec![first]), first), (Selection::Tag("side".to_owned()), side)]
-    {
+    let tag = |words: &str| Selection::Tag(words.to_owned());
+    for (selection, expected) in [
+        (Selection::Builds(vec![first]), vec![first]),
+        (tag("side"), vec![side]),
+        (tag("ci"), vec![side]),
+        (tag("main, ci"), vec![first]),
+        (tag("main,side"), vec![]),
+        (tag("side,"), vec![]),
+    ] {
         let new = stage.publication("main-line", selection);
         stage.depot.replace_publication(&system(), stage.acme, main.id, new).await.unwrap();
-        assert_eq!(stage.offers(&main).await, [expected]);
+        assert_eq!(stage.offers(&main).await, expected);
     }
     let taken = stage.publication("last", Selection::Last);
     let taken = stage.depot.create_publication(&system(), stage.acme, app.id, taken).await;

@@ -176,8 +176,14 @@ impl Depot {
             return Err(Error::invalid("countries", "two capital letters each (ISO 3166-1)"));
         }
         match &publication.selection {
-            Selection::GitBranch(word) | Selection::GitTag(word) | Selection::Tag(word) => {
-                check_text("filter.value", word, 256)?;
+            Selection::GitBranch(word) | Selection::GitTag(word) => check_text("filter.value", word, 256)?,
+            Selection::Tag(words) => {
+                /// Each is a condition of one query.
+                const WORDS: usize = 16;
+                check_text("filter.value", words, 256)?;
+                if words.split(',').count() > WORDS {
+                    return Err(Error::invalid("filter.value", format!("more than {WORDS} tags")));
+                }
             }
             Selection::Builds(ids) => check_count("filter.builds", ids.len())?,
             Selection::Last => {}

@@ -152,16 +152,18 @@ impl Depot {
         app: Id<App>,
         selection: &Selection,
     ) -> Result<Option<BTreeSet<Id<Release>>>> {
-        let (field, word) = match selection {
+        let (field, words) = match selection {
             Selection::Last => return Ok(None),
             Selection::Builds(ids) => return Ok(Some(ids.iter().copied().collect())),
-            Selection::GitBranch(branch) => ("git.branch", branch),
-            Selection::GitTag(tag) => ("git.tag", tag),
-            Selection::Tag(tag) => ("tags", tag),
+            Selection::GitBranch(branch) => ("git.branch", vec![branch.as_str()]),
+            Selection::GitTag(tag) => ("git.tag", vec![tag.as_str()]),
+            // a build's own words have no commas either
+            Selection::Tag(tags) => ("tags", tags.split(',').map(str::trim).collect()),
         };
-        let builds = Query::of::<Build>(organization)
-            .filter(Field::parse("app")?, Op::Eq(app.into()))
-            .filter(Field::parse(field)?, Op::Eq(word.as_str().into()));
+        let of_app = Query::of::<Build>(organization).filter(Field::parse("app")?, Op::Eq(app.into()));
+        let field = Field::parse(field)?;
+        let builds =
+            words.into_iter().fold(of_app, |query, word| query.filter(field.clone(), Op::Eq(word.into())));
         let builds = self.list_all::<Build>(builds).await?;
         Ok(Some(builds.iter().map(|build| Build::release(build.id)).collect()))
     }

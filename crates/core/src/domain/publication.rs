@@ -64,7 +64,7 @@ pub enum Selection {
     GitBranch(String),
     /// Builds of this tag of the repository.
     GitTag(String),
-    /// Builds with this word.
+    /// Builds with this word, or with each of several between commas.
     Tag(String),
 }
 
