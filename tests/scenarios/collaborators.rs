@@ -3,7 +3,7 @@
 use appdepot::ErrorKind;
 use appdepot::authorize::{Actor, Subject};
 use appdepot::depot::{Collaborator, NewApp, NewUser};
-use appdepot::domain::{Id, Role, User};
+use appdepot::domain::{EventFilter, Id, Role, User};
 use appdepot::query::{Field, Query, Sort};
 
 use super::stage::*;
@@ -50,8 +50,14 @@ pub(crate) async fn a_service_account_may_do_what_its_role_says_until_it_is_revo
     let make =
         async |who: &Actor, word: &str| depot.create_service_account(who, acme, "CI", role(word), None).await;
     assert_eq!(kind(make(&editor, "org.viewer").await), ErrorKind::Forbidden);
+    let before = depot.events(&system(), &EventFilter::of(acme)).await.unwrap().len();
     assert_eq!(kind(make(&admin, "org.owner").await), ErrorKind::Forbidden);
-    assert!(depot.service_accounts(&admin, acme).await.unwrap().is_empty(), "what failed is gone");
+    assert_eq!(
+        depot.keys(&system(), acme, None).await.unwrap(),
+        [],
+        "no key was made, not even a revoked one"
+    );
+    assert_eq!(depot.events(&system(), &EventFilter::of(acme)).await.unwrap().len(), before);
     let made = make(&admin, "org.viewer").await.unwrap();
     let account = Actor::new(made.subject.clone());
     let create = async || {

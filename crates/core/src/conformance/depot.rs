@@ -4,6 +4,7 @@
 
 mod documents;
 mod intake;
+mod keys;
 mod stores;
 
 use std::fmt::Debug;
@@ -20,6 +21,7 @@ use self::documents::{
     a_removed_document_takes_its_file_with_it, the_content_of_a_document_is_the_old_one_or_the_new_one,
 };
 use self::intake::a_file_with_a_use_is_used_or_gone;
+use self::keys::a_key_of_an_app_has_its_role_or_is_not_there;
 use self::stores::a_store_shows_all_that_was_asked_for_or_what_it_showed;
 use super::faulty::{Fault, Faulty, Plan};
 use super::{Failure, Outcome, cases, holds, refused, same};
@@ -71,6 +73,7 @@ cases! { Backends:
     the_content_of_a_document_is_the_old_one_or_the_new_one
     a_document_that_has_no_file_any_more_leaves_none
     a_removed_document_takes_its_file_with_it
+    a_key_of_an_app_has_its_role_or_is_not_there
 }
 
 /// One organization on backends that survive, and depots over them that may not.

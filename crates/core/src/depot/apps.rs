@@ -114,7 +114,7 @@ impl Depot {
     /// Makes a key that may do on this app what its editors may, and nothing elsewhere. `scopes` narrow it further.
     ///
     /// # Errors
-    /// As [`Depot::create_key`] and [`Depot::grant`]; no key is left that is good.
+    /// As [`Depot::create_key`] and [`Depot::grant`]; no key is left then.
     pub async fn create_app_key(
         &self,
         actor: &Actor,

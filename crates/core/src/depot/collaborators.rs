@@ -92,20 +92,6 @@ impl Depot {
         self.create_key_with(actor, NewKey { vendor, ..NewKey::new(organization, name) }, role).await
     }
 
-    /// Makes a key and gives its subject a role, on the key's app if it is for one.
-    pub(super) async fn create_key_with(&self, actor: &Actor, new: NewKey, role: Role) -> Result<CreatedKey> {
-        let (organization, app) = (new.organization, new.app);
-        let made = self.create_key(actor, new).await?;
-        match self.grant(actor, organization, made.subject.clone(), role, app).await {
-            Ok(_) => Ok(made),
-            // A key without a role may do nothing, so nothing is lost should this fail, too.
-            Err(error) => {
-                let _ = self.revoke_key(actor, organization, &made.key.key).await;
-                Err(error)
-            }
-        }
-    }
-
     /// Gives a subject this role in the organization in place of those that it has there and that are named alike, up
     /// to the first dot: an `org.…` role replaces the `org.…` roles.
     ///

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::authorize::{Actor, Person, Subject, Target, permission};
 use crate::domain::{
-    ApiKey, App, Id, NewEvent, Organization, Stored, Timestamp, User, check_optional_text, check_text,
+    ApiKey, App, Grant, Id, NewEvent, Organization, Role, Stored, Timestamp, User, check_optional_text,
+    check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Query, Sort};
@@ -76,10 +77,24 @@ impl Depot {
     /// expiry that is past; `Forbidden` for a wider key; `NotFound(app)`.
     pub async fn create_key(&self, actor: &Actor, key: NewKey) -> Result<CreatedKey> {
         self.check_key(actor, &key).await?;
-        let id = Id::generate();
-        let text = Text::generate(KEY_PREFIX, id)?;
-        let key = self.insert_key(actor, id, &text.parts(), key).await?;
-        Ok(CreatedKey { subject: key.subject()?, text: text.into_text(), key })
+        let (made, batch) = self.new_key(actor, key)?;
+        self.commit(batch).await?;
+        Ok(made)
+    }
+
+    /// Makes a key and gives its subject a role, on the key's app if it is for one: both, or nothing.
+    pub(super) async fn create_key_with(&self, actor: &Actor, key: NewKey, role: Role) -> Result<CreatedKey> {
+        let organization = key.organization;
+        self.check_key(actor, &key).await?;
+        let (made, mut batch) = self.new_key(actor, key)?;
+        let grant = Grant { subject: made.subject.clone(), role, app: made.key.app };
+        self.check_grant(actor, organization, &grant).await?;
+        let grant = Stored::new(organization, grant, self.now());
+        batch.insert(&grant)?;
+        batch.events.push(self.event(actor, "grant.create", &grant));
+        let done = self.commit(batch).await;
+        self.0.authorizer.changed(organization).await;
+        done.map(|()| made)
     }
 
     /// Takes in a key that an operator made up.
@@ -99,10 +114,11 @@ impl Depot {
                 let unused = ApiKey { last_used_at: None, ..found.value.clone() };
                 return if unused == expected { Ok(found) } else { Err(Error::taken(ApiKey::SPACE)) };
             }
-            match self.insert_key(actor, Id::generate(), &parts, key.clone()).await {
+            let (stored, batch) = self.key_batch(actor, Id::generate(), &parts, key.clone())?;
+            match self.commit(batch).await {
                 // Another process may have imported the same key just now.
                 Err(error) if error.kind() == ErrorKind::Conflict && attempt < 4 => {}
-                other => return other,
+                other => return other.map(|()| stored),
             }
         }
         Err(Error::internal("unreachable: every attempt returns"))
@@ -225,19 +241,26 @@ impl Depot {
         Ok(())
     }
 
-    async fn insert_key(
+    /// A key with a text of its own, and what commits it.
+    fn new_key(&self, actor: &Actor, key: NewKey) -> Result<(CreatedKey, Batch)> {
+        let id = Id::generate();
+        let text = Text::generate(KEY_PREFIX, id)?;
+        let (key, batch) = self.key_batch(actor, id, &text.parts(), key)?;
+        Ok((CreatedKey { subject: key.subject()?, text: text.into_text(), key }, batch))
+    }
+
+    fn key_batch(
         &self,
         actor: &Actor,
         id: Id<ApiKey>,
         parts: &Parts<'_>,
         key: NewKey,
-    ) -> Result<Stored<ApiKey>> {
+    ) -> Result<(Stored<ApiKey>, Batch)> {
         let stored = Stored { id, ..Stored::new(HOME, value(parts, key), self.now()) };
         let mut batch = Batch::new();
         batch.insert(&stored)?;
         batch.events.push(self.key_event(actor, "key.create", &stored));
-        self.commit(batch).await?;
-        Ok(stored)
+        Ok((stored, batch))
     }
 
     /// An event in the organization whose key it is, not in the root, where the key lies.

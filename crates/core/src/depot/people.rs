@@ -166,15 +166,8 @@ impl Depot {
         role: Role,
         app: Option<Id<App>>,
     ) -> Result<Stored<Grant>> {
-        self.authorize(actor, permission::GRANT_CREATE, Target::organization(organization)).await?;
-        self.check_rank(actor, &role, Target { organization, app }).await?;
-        if let Some(app) = app {
-            self.load::<App>(organization, app).await?;
-        }
-        if let Some(group) = subject.as_group() {
-            self.load::<Group>(organization, group).await?;
-        }
         let grant = Grant { subject, role, app };
+        self.check_grant(actor, organization, &grant).await?;
         let made =
             self.insert(actor, "grant.create", Stored::new(organization, grant.clone(), self.now())).await;
         self.0.authorizer.changed(organization).await;
@@ -243,6 +236,24 @@ impl Depot {
     pub async fn events(&self, actor: &Actor, filter: &EventFilter) -> Result<Vec<Event>> {
         self.authorize(actor, permission::EVENT_LIST, Target::organization(filter.organization)).await?;
         self.0.records.events(filter).await
+    }
+
+    /// Whether the actor may give this.
+    pub(super) async fn check_grant(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        grant: &Grant,
+    ) -> Result<()> {
+        self.authorize(actor, permission::GRANT_CREATE, Target::organization(organization)).await?;
+        self.check_rank(actor, &grant.role, Target { organization, app: grant.app }).await?;
+        if let Some(app) = grant.app {
+            self.load::<App>(organization, app).await?;
+        }
+        if let Some(group) = grant.subject.as_group() {
+            self.load::<Group>(organization, group).await?;
+        }
+        Ok(())
     }
 
     async fn find_grant(&self, organization: Id<Organization>, grant: &Grant) -> Result<Stored<Grant>> {
