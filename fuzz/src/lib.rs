@@ -43,7 +43,7 @@ macro_rules! targets {
 
 targets! {
     file, hints, zip, axml, arsc, signing_block, verify, aab, apks, plist, der, certificate, profile, ipa, msi, pe, deb,
-    tar, rpm, xar, pkg, dmg, pdf, image, png, icon, drawable, msix, epub, script, words, q,
+    tar, rpm, xar, pkg, dmg, pdf, image, png, icon, drawable, msix, epub, script, words, q, xacml,
 }
 
 /// Runs the target of this name.

@@ -422,6 +422,66 @@ pub(crate) fn q() -> Seeds {
     .collect()
 }
 
+pub(crate) fn xacml() -> Seeds {
+    const SUBJECT: &str = "urn:oasis:names:tc:xacml:1.0:subject-category:access-subject";
+    let function = |name: &str| format!("FunctionId='urn:oasis:names:tc:xacml:1.0:function:{name}'");
+    let apply =
+        |name: &str, inside: &[&str]| format!("<Apply {}>{}</Apply>", function(name), inside.concat());
+    let over = |name: &str, named: &str, inside: &[&str]| {
+        apply(name, &[&format!("<Function {}/>", function(named)), &inside.concat()])
+    };
+    let data_type = |name: &str| format!("DataType='http://www.w3.org/2001/XMLSchema#{name}'");
+    let value = |of: &str, text: &str| format!("<AttributeValue {}>{text}</AttributeValue>", data_type(of));
+    let text = |text: &str| value("string", text);
+    let designator = |category: &str, id: &str, of: &str| {
+        let of = data_type(of);
+        format!("<AttributeDesignator Category='{category}' AttributeId='{id}' {of} MustBePresent='true'/>")
+    };
+    let groups = designator(SUBJECT, "http://wso2.org/claims/role", "string");
+    let roles = designator(SUBJECT, "urn:oasis:names:tc:xacml:2.0:subject:role", "string")
+        .replace("'true'", "'false'");
+    let email = designator(SUBJECT, "http://wso2.org/claims/emailaddress", "string");
+    let name = designator(SUBJECT, "http://wso2.org/claims/lastname", "string");
+    let now = designator(
+        "urn:oasis:names:tc:xacml:3.0:attribute-category:environment",
+        "urn:oasis:names:tc:xacml:1.0:environment:current-time",
+        "time",
+    );
+    let (now, email) = (apply("time-one-and-only", &[&now]), apply("string-one-and-only", &[&email]));
+    let name = apply("string-one-and-only", &[&name]);
+    let (nine, five) = (value("time", "09:00:00"), value("time", "17:00:00.5+02:00"));
+    let bag = apply("string-bag", &[&text("staff"), &text("a &amp; b"), &text("<![CDATA[x]]>&#x1f600;")]);
+    let (two, yes) = (value("integer", " -2 "), value("boolean", "1"));
+    [
+        over("any-of", "string-equal", &[&text("staff"), &groups]),
+        apply("not", &[&over("all-of", "string-regexp-match", &[&text("^[a-s]+(f|t){1,3}$"), &groups])]),
+        apply("and", &[&apply("time-in-range", &[&now, &nine, &five]), &yes]),
+        apply("or", &[
+            &apply("string-regexp-match", &[&text("(?i)@EXAMPLE[.]com$"), &email]),
+            &apply("time-less-than", &[&now, &nine]),
+        ]),
+        apply("integer-greater-than-or-equal", &[&apply("string-bag-size", &[&roles]), &two]),
+        apply("string-at-least-one-member-of", &[&bag, &roles]),
+        apply("string-subset", &[&roles, &bag]),
+        apply("string-is-in", &[&text("org.viewer"), &roles]),
+        apply("string-equal", &[&apply("string-normalize-to-lower-case", &[&name]), &text("l\u{f6}ve")]),
+        apply("string-equal-ignore-case", &[&name, &text("L\u{f6}ve\u{130}\u{df}")]),
+        apply("string-regexp-match", &[&email, &text("a")]),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, test)| match number % 3 {
+        0 => format!("<Condition>{test}</Condition>"),
+        1 => format!("<Rule Effect='Permit' RuleId='r'><Condition>{test}</Condition></Rule>"),
+        _ => format!(
+            "<?xml version='1.0'?>\n<x:Rule xmlns:x='x' Effect=\"Deny\" RuleId='r'><Description>&lt;d</Description>\
+             <!-- c --><Condition>{test}</Condition></x:Rule>"
+        ),
+    })
+    .map(String::into_bytes)
+    .collect()
+}
+
 pub(crate) fn words() -> Seeds {
     let id = Id::<()>::generate();
     let mut texts: Vec<String> = [

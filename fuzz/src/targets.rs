@@ -4,10 +4,13 @@ use std::io::Write;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use appdepot_core::authorize::Subject;
-use appdepot_core::blobs::BlobKey;
+use appdepot_authz::Xacml;
 use appdepot_core::ErrorKind;
+use appdepot_core::authorize::{Person, Subject};
+use appdepot_core::blobs::BlobKey;
+use appdepot_core::conditions::{Conditions, Facts};
 use appdepot_core::domain::{Asset, Id, Kind, Timestamp, slugify};
+use appdepot_core::error::Detail;
 use appdepot_core::inspect::Hint;
 use appdepot_core::query::{Path, Pattern, Query};
 use appdepot_core::records::Record;
@@ -309,6 +312,51 @@ pub(crate) fn q(data: &[u8]) {
     query.check().expect("what is read fits a query");
     let _ = query.matches(&RECORD);
     assert!(query.compare(&RECORD, &RECORD).is_eq());
+}
+
+/// The condition of a policy. Only what is understood permits; somebody with everything and somebody with nothing are
+/// held against it, twice each.
+pub(crate) fn xacml(data: &[u8]) {
+    static PEOPLE: LazyLock<[Facts; 2]> = LazyLock::new(|| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let person = Person {
+            email: "ada@example.com".to_owned(),
+            first_name: "Ada".to_owned(),
+            last_name: "L\u{f6}ve\u{130}\u{df}".to_owned(),
+        };
+        let ada = Facts {
+            subject: Subject::user("ada").expect("a subject"),
+            person,
+            groups: names(&["staff", "a & b", "\u{1f600}"]),
+            roles: names(&["org.viewer", "staff"]),
+            at: Timestamp::from_millis(1_795_383_000_000),
+        };
+        let nobody = Facts {
+            person: Person::default(),
+            groups: names(&[]),
+            roles: names(&[]),
+            at: Timestamp::from_millis(-1),
+            ..ada.clone()
+        };
+        [ada, nobody]
+    });
+    let text = String::from_utf8_lossy(data);
+    let understood = match Xacml::new().check(&text) {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let Detail::Fields(fields) = error.detail() else { panic!("which field?") };
+            assert!(fields.iter().all(|field| field.field == "policy"));
+            false
+        }
+    };
+    for conditions in [Xacml::new(), Xacml::new().only_deny_blocks()] {
+        for facts in PEOPLE.iter() {
+            let permitted = conditions.permits(&text, facts);
+            assert!(understood || !permitted, "nobody understands what permits");
+            assert_eq!(permitted, conditions.permits(&text, facts));
+        }
+    }
 }
 
 /// The small grammars of the core: identifiers, times, keys, subjects, paths and patterns.
