@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::table::rows;
 use super::world::{Place, World};
 
 /// Functions by file.
@@ -222,6 +223,51 @@ const CASES: [(&str, &str, Tests); 26] = [
     ("C26", "the audit log of another organization", &[(MATRIX, &[FOREIGN])]),
 ];
 
+/// What is put in wrongly, and the tests that show it is denied or refused, by file.
+const BAD_INPUT: [(&str, Tests); 6] = [
+    (
+        "an unknown permission",
+        &[
+            ("crates/core/src/conformance/authorize.rs", &["an_unknown_permission_is_denied"]),
+            ("crates/authz/tests/decisions.rs", &["refusals_name_the_permission_and_nothing_large"]),
+            ("tests/policy.rs", &["bad_rules_are_refused"]),
+        ],
+    ),
+    (
+        "an empty policy",
+        &[
+            (TRAPS, &["nothing_at_all_is_not_allowed_to_anyone"]),
+            ("crates/authz/src/policy.rs", &["a_policy_without_rows_is_refused"]),
+        ],
+    ),
+    (
+        "a loop of roles",
+        &[
+            (TRAPS, &["deep_role_chains_hold_and_loops_are_refused"]),
+            ("tests/policy.rs", &["bad_rules_are_refused"]),
+            ("crates/authz/tests/decisions.rs", &["a_loop_that_was_written_past_the_depot_gives_nothing"]),
+        ],
+    ),
+    (
+        "a rule with commas, or the characters of an expression",
+        &[
+            (TRAPS, &["names_with_commas_or_lines_are_refused", "no_pattern_is_an_expression"]),
+            ("crates/authz/src/policy.rs", &["rows_with_other_characters_are_refused"]),
+            ("crates/authz/tests/decisions.rs", &["a_record_that_cannot_be_read_denies_everyone"]),
+        ],
+    ),
+    (
+        "a token of a megabyte",
+        &[
+            (HERE, &["a_token_for_another_tenant_is_good_at_home_only"]),
+            ("crates/authz/tests/keys.rs", &["nothing_but_the_exact_text_is_good"]),
+            ("crates/authz/tests/jwt/main.rs", &["forged_tokens_are_refused"]),
+            ("tests/identity.rs", &["what_is_no_credential_is_refused"]),
+        ],
+    ),
+    ("a scope of another tenant", &[(HERE, &["a_token_for_another_tenant_is_good_at_home_only"])]),
+];
+
 const HERE: &str = "tests/matrix/cases.rs";
 const MATRIX: &str = "tests/matrix/main.rs";
 const TRAPS: &str = "crates/authz/tests/traps.rs";
@@ -231,12 +277,19 @@ const FOREIGN: &str = "what_is_anothers_is_as_if_it_were_not_there";
 fn every_case_has_a_test() {
     for (number, (name, what, tests)) in CASES.iter().enumerate() {
         assert_eq!(*name, format!("C{}", number + 1), "{what}");
-        assert!(!tests.is_empty(), "{name}");
-        for (file, functions) in *tests {
-            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
-            for function in *functions {
-                assert!(text.contains(&format!("fn {function}(")), "{name}: {file} has no {function}");
-            }
+        are_there(name, tests);
+    }
+    for (what, tests) in BAD_INPUT {
+        are_there(what, tests);
+    }
+}
+
+fn are_there(case: &str, tests: Tests) {
+    assert!(!tests.is_empty(), "{case}");
+    for (file, functions) in tests {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        for function in *functions {
+            assert!(text.contains(&format!("fn {function}(")), "{case}: {file} has no {function}");
         }
     }
 }
@@ -310,7 +363,9 @@ async fn no_organization_is_called_like_something_else() {
     for slug in [
         &id.to_string(),
         &id.to_uuid(),
+        "admin",
         "DEFAULT",
+        "default",
         "*",
         "..",
         "-",
@@ -326,6 +381,21 @@ async fn no_organization_is_called_like_something_else() {
         let refused = world.depot.create_organization(&system, slug, "Another").await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{slug:?}");
     }
+    // Nor as what the service serves, a part of another organization neither.
+    let owner = Actor::new(Subject::user("olga").unwrap());
+    let (acme, role) = (world.acme.id.unwrap(), Role::parse(Role::OWNER).unwrap());
+    world.depot.grant(&system, acme, owner.subject.clone(), role, None).await.unwrap();
+    let routes = rows();
+    let served = routes.iter().filter_map(|row| row.template.split('/').nth(1));
+    for slug in served.chain(["health", "metrics", "admin"]).filter(|first| !first.is_empty()) {
+        for refused in [
+            world.depot.create_organization(&system, slug, "Another").await,
+            world.depot.create_child_organization(&owner, acme, slug, "Another").await,
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid, "{slug:?}");
+        }
+    }
+    world.depot.create_child_organization(&owner, acme, "admins", "Admins").await.unwrap();
     let taken = world.depot.create_organization(&system, "acmeco", "Another").await.unwrap_err();
     assert!(taken.is_taken("slug"));
 }

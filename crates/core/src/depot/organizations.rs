@@ -11,12 +11,31 @@ use super::Depot;
 
 /// The most organizations above one.
 const ABOVE: usize = 8;
+/// Slugs that read as the service or whoever runs it wherever they stand in an address; who makes a part of their
+/// organization must not look like that.
+const RESERVED: [&str; 15] = [
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "box",
+    "default",
+    "health",
+    "install",
+    "media",
+    "metrics",
+    "oauth",
+    "root",
+    "store",
+    "system",
+    "www",
+];
 
 impl Depot {
     /// Makes an organization that is a part of no other.
     ///
     /// # Errors
-    /// `Invalid`; `Conflict(Taken)` for a used slug.
+    /// `Invalid`, also for a slug that reads as the service itself, such as `admin`; `Conflict(Taken)` for a used slug.
     pub async fn create_organization(
         &self,
         actor: &Actor,
@@ -32,7 +51,7 @@ impl Depot {
     /// `parent` and those above it expose; rights in `parent` give none in it. Told of in the history of `parent`.
     ///
     /// # Errors
-    /// `Invalid`, also for a ninth organization above it; `Conflict(Taken)` for a used slug.
+    /// As [`create_organization`](Self::create_organization); `Invalid` also for a ninth organization above it.
     pub async fn create_child_organization(
         &self,
         actor: &Actor,
@@ -101,6 +120,9 @@ impl Depot {
         parent: Option<Id<Organization>>,
     ) -> Result<Stored<Organization>> {
         check_slug(slug)?;
+        if RESERVED.contains(&slug) {
+            return Err(Error::invalid("slug", "is reserved"));
+        }
         check_text("name", name, 128)?;
         let organization =
             Organization { slug: slug.to_owned(), name: name.to_owned(), parent, numbers: BTreeMap::new() };
