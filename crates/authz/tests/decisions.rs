@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use appdepot_authz::{CasbinAuthorizer, DEFAULT_POLICY};
 use appdepot_core::authorize::{Actor, Authorizer, Person, Scope, Subject, Target, permission};
-use appdepot_core::domain::{App, Grant, Id, Organization, Role, Stored, Timestamp};
+use appdepot_core::domain::{App, Grant, Id, Kind, Organization, Role, Rule, Stored, Timestamp};
 use appdepot_core::error::Detail;
 use appdepot_core::records::{Batch, Change, RecordStore};
 use appdepot_core::{Error, ErrorKind};
+use serde_json::{Value, json};
 
 use common::{Records, authorizer, narrowed, refusal, user};
 
@@ -176,16 +177,60 @@ async fn a_cancelled_reading_leaves_nothing_locked() {
 }
 
 #[tokio::test]
-async fn a_grant_that_cannot_be_read_denies_everyone() {
+async fn a_record_that_cannot_be_read_denies_everyone() {
+    let rule = |holder: &str, pattern: &str| json!({ "type": "permission", "holder": holder, "pattern": pattern, "effect": "allow" });
+    let denies = async |kind, body: &Value| {
+        let records = Records::new();
+        let authorizer = authorizer(&records);
+        let home = Id::generate();
+        let grant = records.grant(home, "user:ada", "org.owner", None).await;
+        let mut broken = grant.to_record(Id::generate()).unwrap();
+        (broken.kind, broken.id, broken.body) = (kind, Id::generate(), body.clone());
+        broken.claims.clear();
+        records.write(vec![Change::Insert(broken)]).await;
+        refusal(&authorizer, &user("ada"), permission::APP_GET, Target::organization(home)).await
+    };
+    assert_eq!(
+        denies(Kind::Rule, &rule("role:org.viewer", "mdm.*")).await,
+        None,
+        "written as the depot writes it"
+    );
+    for (kind, body) in [
+        (Kind::Grant, json!({ "role": 7 })),
+        (Kind::Rule, rule("role:org.viewer", "mdm.(")),
+        (Kind::Rule, rule("role:org.viewer", "mdm.[a-z]+")),
+        (Kind::Rule, rule("role:org.viewer", "mdm.x, allow")),
+        (Kind::Rule, rule("role:org.viewer\np, role:x", "mdm.*")),
+        (Kind::Rule, rule("role:a, b", "mdm.*")),
+    ] {
+        assert_eq!(denies(kind, &body).await, Some(ErrorKind::Internal), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_loop_that_was_written_past_the_depot_gives_nothing() {
     let records = Records::new();
     let authorizer = authorizer(&records);
     let home = Id::generate();
-    let grant = records.grant(home, "user:ada", "org.owner", None).await;
-    let mut broken = grant.to_record(Id::generate()).unwrap();
-    (broken.id, broken.body, broken.claims) = (Id::generate(), serde_json::json!({"role": 7}), Vec::new());
-    records.write(vec![Change::Insert(broken)]).await;
-    let found = refusal(&authorizer, &user("ada"), permission::APP_GET, Target::organization(home)).await;
-    assert_eq!(found, Some(ErrorKind::Internal));
+    let include = |role: &str, included: &str| {
+        let [role, included] = [role, included].map(|role| Role::parse(role).unwrap());
+        let rule = Stored::new(home, Rule::Inclusion { role, included }, Timestamp::from_millis(0));
+        Change::Insert(rule.to_record(Id::generate()).unwrap())
+    };
+    let links = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "org.admin"), ("d", "org.admin"), ("into", "a")];
+    records.write(links.map(|(role, included)| include(role, included)).to_vec()).await;
+    for (name, role) in [("ada", "a"), ("cid", "c"), ("ina", "into"), ("dan", "d")] {
+        records.grant(home, &format!("user:{name}"), role, None).await;
+    }
+    for (name, expected) in [
+        ("ada", Some(ErrorKind::Forbidden)),
+        ("cid", Some(ErrorKind::Forbidden)),
+        ("ina", Some(ErrorKind::Forbidden)),
+        ("dan", None),
+    ] {
+        let found = refusal(&authorizer, &user(name), permission::APP_GET, Target::organization(home)).await;
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -229,7 +274,7 @@ async fn more_organizations_than_are_kept_still_answer() {
 }
 
 async fn app(records: &Records, home: Id<Organization>, slug: &str) -> Id<App> {
-    let app = serde_json::json!({
+    let app = json!({
         "name": slug, "slug": slug, "owner": "user:ada", "createdBy": Person::default(), "lifecycle": "mobile"
     });
     let stored = Stored::new(home, serde_json::from_value::<App>(app).unwrap(), Timestamp::now());
