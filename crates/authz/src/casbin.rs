@@ -75,26 +75,21 @@ pub struct CasbinAuthorizer {
     scopes: Arc<Snapshot>,
     lease: Duration,
     pool: Pool,
-    organizations: RwLock<HashMap<Id<Organization>, Arc<Slot>>>,
+    organizations: RwLock<HashMap<Id<Organization>, Known>>,
 }
 
-/// What is known of one organization.
+/// What is known of one organization. Lies in the map itself: with many organizations every other place is far away.
 #[derive(Default)]
-struct Slot {
-    state: RwLock<State>,
-    /// Held by the one decision that reads; the others wait for what it finds.
-    reading: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    /// Grows with every announced change, so that what was read before one is not kept after it.
-    generation: u64,
+struct Known {
     /// The snapshot, and when the reading that confirmed it began.
     held: Option<(Arc<Snapshot>, Instant)>,
-    /// When reading last failed.
-    failed: Option<Instant>,
+    /// Grows with every announced change, so that what was read before one is not kept after it.
+    generation: u64,
+    turn: Arc<Turn>,
 }
+
+/// Held by the one decision that reads; the others wait for what it finds. When reading last failed.
+type Turn = tokio::sync::Mutex<Option<Instant>>;
 
 impl CasbinAuthorizer {
     /// An authorizer over the grants in `records`, under [`DEFAULT_POLICY`] and with a lease of [`LEASE`].
@@ -163,11 +158,9 @@ impl CasbinAuthorizer {
         // Mostly nothing has to be read, and nothing is copied either.
         {
             let organizations = self.organizations.read();
-            if let Some(slot) = organizations.get(&organization) {
-                let state = slot.state.read();
-                if let Some(snapshot) = state.fresh(self.lease) {
-                    return decide(snapshot);
-                }
+            if let Some(snapshot) = organizations.get(&organization).and_then(|known| known.fresh(self.lease))
+            {
+                return decide(snapshot);
             }
         }
         // Boxed, so that the usual way does not carry the size of this one.
@@ -176,31 +169,34 @@ impl CasbinAuthorizer {
 
     /// Everyone's standing in `organization`, no older than the lease.
     pub(crate) async fn snapshot(&self, organization: Id<Organization>) -> Result<Arc<Snapshot>> {
-        let slot = self.slot(organization);
+        let turn = self.turn(organization);
         let asked = Instant::now();
-        let _reading = slot.reading.lock().await;
-        // Whoever read meanwhile kept its snapshot only if no change was announced since it began.
-        if let Some(snapshot) = slot.state.read().fresh(self.lease) {
-            return Ok(snapshot.clone());
-        }
-        if slot.state.read().failed.is_some_and(|failed| failed > asked) {
+        let mut failed = turn.lock().await;
+        let (generation, held) = {
+            let organizations = self.organizations.read();
+            let known = organizations.get(&organization);
+            // Whoever read meanwhile kept its snapshot only if no change was announced since it began.
+            if let Some(snapshot) = known.and_then(|known| known.fresh(self.lease)) {
+                return Ok(snapshot.clone());
+            }
+            let held = known.and_then(|known| known.held.as_ref());
+            (known.map(|known| known.generation), held.map(|(snapshot, _)| snapshot.clone()))
+        };
+        if failed.is_some_and(|failed| failed > asked) {
             return Err(Error::unavailable("grants could not be read just now"));
         }
-        let (generation, held) = {
-            let state = slot.state.read();
-            (state.generation, state.held.as_ref().map(|(snapshot, _)| snapshot.clone()))
-        };
         let began = Instant::now();
         let snapshot = match self.read(organization, held).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                slot.state.write().failed = Some(Instant::now());
+                *failed = Some(Instant::now());
                 return Err(error);
             }
         };
-        let mut state = slot.state.write();
-        if state.generation == generation {
-            state.held = Some((snapshot.clone(), began));
+        let mut organizations = self.organizations.write();
+        let known = organizations.get_mut(&organization);
+        if let Some(known) = known.filter(|known| Some(known.generation) == generation) {
+            known.held = Some((snapshot.clone(), began));
         }
         Ok(snapshot)
     }
@@ -221,21 +217,20 @@ impl CasbinAuthorizer {
         }
     }
 
-    fn slot(&self, organization: Id<Organization>) -> Arc<Slot> {
-        if let Some(slot) = self.organizations.read().get(&organization) {
-            return slot.clone();
+    /// Whose turn it is to read an organization.
+    fn turn(&self, organization: Id<Organization>) -> Arc<Turn> {
+        if let Some(known) = self.organizations.read().get(&organization) {
+            return known.turn.clone();
         }
-        let mut slots = self.organizations.write();
-        if slots.len() >= ORGANIZATION_LIMIT {
-            // One that a decision holds must stay: it tells that decision of changes.
-            slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1 || slot.state.read().fresh(self.lease).is_some()
-            });
-            if slots.len() >= ORGANIZATION_LIMIT {
-                slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        let mut all = self.organizations.write();
+        if all.len() >= ORGANIZATION_LIMIT {
+            // One that a decision reads must stay: it tells that decision of changes.
+            all.retain(|_, known| Arc::strong_count(&known.turn) > 1 || known.fresh(self.lease).is_some());
+            if all.len() >= ORGANIZATION_LIMIT {
+                all.retain(|_, known| Arc::strong_count(&known.turn) > 1);
             }
         }
-        slots.entry(organization).or_default().clone()
+        all.entry(organization).or_default().turn.clone()
     }
 
     /// Whether a catalogued permission is within the rights that the asker has on the target.
@@ -393,12 +388,10 @@ impl Authorizer for CasbinAuthorizer {
     }
 
     async fn changed(&self, organization: Id<Organization>) {
-        // Without a slot nothing is known and nobody is reading.
-        let slot = self.organizations.read().get(&organization).cloned();
-        if let Some(slot) = slot {
-            let mut state = slot.state.write();
-            state.generation += 1;
-            state.held = None;
+        // Of one that is not there nothing is known and nobody is reading.
+        if let Some(known) = self.organizations.write().get_mut(&organization) {
+            known.generation += 1;
+            known.held = None;
         }
     }
 }
@@ -409,7 +402,7 @@ impl fmt::Debug for CasbinAuthorizer {
     }
 }
 
-impl State {
+impl Known {
     /// The snapshot, when it was confirmed within the lease.
     fn fresh(&self, lease: Duration) -> Option<&Arc<Snapshot>> {
         let (snapshot, confirmed) = self.held.as_ref()?;

@@ -20,6 +20,7 @@ pub(crate) struct Snapshot {
     home: Domain,
     version: Revision,
     subjects: Frozen<Place>,
+    memo: Memo,
     /// Those of everybody, one after the other.
     on_apps: Box<[OnApp]>,
     sets: Sets,
@@ -116,18 +117,22 @@ struct Own {
     table: Table,
 }
 
-/// Sets of interned names, each with what was found out about it.
+/// Sets of interned names.
 #[derive(Debug)]
 struct Sets {
     /// Where each set ends among the names.
     ends: Box<[u32]>,
     /// Each set sorted.
     names: Box<[u32]>,
-    /// Two bits for each set and catalogued permission: unknown, denied or allowed. Its size is fixed, its keys
-    /// are exact, and it dies with what it was derived from.
-    memo: Box<[AtomicU64]>,
-    /// How many words of the memo each set has.
-    words: usize,
+}
+
+/// What was found out: two bits for each set and catalogued permission, unknown, denied or allowed. Its size is fixed,
+/// its keys are exact, and it dies with what it was derived from.
+#[derive(Debug)]
+struct Memo {
+    words: Box<[AtomicU64]>,
+    /// How many words each set has.
+    each: usize,
 }
 
 const BITS: usize = 2;
@@ -150,12 +155,13 @@ impl Snapshot {
             Some((scope.as_str(), Place { everywhere, from: 0, to: 0 }))
         });
         let subjects = Frozen::new(scopes.collect::<Vec<_>>().into_iter());
-        let sets = sets.build(policy.size());
+        let sets = sets.build();
         Self {
             policy: policy.clone(),
             home: Domain::Scopes,
             version: 0,
             subjects,
+            memo: Memo::new(&sets, policy.size()),
             on_apps: Box::default(),
             sets,
             own: Own::default(),
@@ -232,7 +238,7 @@ impl Snapshot {
 
     /// What was found out about a set and the permission at this place of the catalogue.
     pub(crate) fn known(&self, set: SetId, place: usize) -> Option<bool> {
-        let word = self.sets.word(set, place)?.load(Relaxed);
+        let word = self.memo.word(set, place)?.load(Relaxed);
         match word >> (place % PER_WORD * BITS) & (DENIED | ALLOWED) {
             ALLOWED => Some(true),
             DENIED => Some(false),
@@ -241,7 +247,7 @@ impl Snapshot {
     }
 
     pub(crate) fn learn(&self, set: SetId, place: usize, allowed: bool) {
-        if let Some(word) = self.sets.word(set, place) {
+        if let Some(word) = self.memo.word(set, place) {
             let answer = if allowed { ALLOWED } else { DENIED };
             word.fetch_or(answer << (place % PER_WORD * BITS), Relaxed);
         }
@@ -277,10 +283,17 @@ impl Sets {
         let (from, to) = (end((set as usize).checked_sub(1)), end(Some(set as usize)));
         self.names.get(from..to).unwrap_or_default()
     }
+}
+
+impl Memo {
+    fn new(sets: &Sets, permissions: usize) -> Self {
+        let each = permissions.div_ceil(PER_WORD);
+        Self { words: (0..sets.ends.len() * each).map(|_| AtomicU64::new(0)).collect(), each }
+    }
 
     fn word(&self, set: SetId, place: usize) -> Option<&AtomicU64> {
         let word = place / PER_WORD;
-        if word < self.words { self.memo.get(set as usize * self.words + word) } else { None }
+        if word < self.each { self.words.get(set as usize * self.each + word) } else { None }
     }
 }
 
@@ -293,17 +306,15 @@ impl SetsBuilder {
         *self.0.entry(names.into_iter().collect()).or_insert(next)
     }
 
-    fn build(self, permissions: usize) -> Sets {
+    fn build(self) -> Sets {
         let mut sets: Vec<(SetId, Vec<u32>)> = self.0.into_iter().map(|(names, id)| (id, names)).collect();
         sets.sort_unstable_by_key(|(id, _)| *id);
-        let words = permissions.div_ceil(PER_WORD);
-        let memo = (0..sets.len() * words).map(|_| AtomicU64::new(0)).collect();
         let (mut names, mut ends) = (Vec::new(), Vec::new());
         for (_, set) in sets {
             names.extend(set);
             ends.push(u32::try_from(names.len()).unwrap_or(u32::MAX));
         }
-        Sets { ends: ends.into(), names: names.into(), memo, words }
+        Sets { ends: ends.into(), names: names.into() }
     }
 }
 
@@ -365,13 +376,15 @@ impl<'a> Builder<'a> {
             (subject.as_str(), Place::new(everywhere, apps, &mut on_apps))
         });
         let subjects = Frozen::new(subjects);
+        let sets = sets.build();
         Snapshot {
             policy: self.policy.clone(),
             home: Domain::Organization(self.facts.organization),
             version: self.facts.version,
             subjects,
+            memo: Memo::new(&sets, self.policy.size()),
             on_apps: on_apps.into(),
-            sets: sets.build(self.policy.size()),
+            sets,
             own: self.own,
         }
     }
@@ -438,14 +451,15 @@ mod tests {
         let mut sets = SetsBuilder::default();
         let ids = [sets.intern([1, 2].into()), sets.intern([3].into()), sets.intern([].into())];
         assert_eq!(sets.intern([2, 1].into()), ids[0]);
-        let policy = Arc::new(Policy::empty());
+        let (policy, sets) = (Arc::new(Policy::empty()), sets.build());
         let snapshot = Snapshot {
             policy,
             home: Domain::Scopes,
             version: 0,
             subjects: Frozen::new([].into_iter()),
+            memo: Memo::new(&sets, 100),
             on_apps: Box::default(),
-            sets: sets.build(100),
+            sets,
             own: Own::default(),
         };
         for (at, set) in ids.into_iter().enumerate() {
