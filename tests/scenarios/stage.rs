@@ -29,7 +29,7 @@ use crate::support::backends::Database;
 /// Fresh backends for one scenario, and what keeps them alive.
 pub(crate) struct Ground {
     pub(crate) backends: Backends,
-    _database: Database,
+    database: Database,
     _folder: TempDir,
 }
 
@@ -50,7 +50,12 @@ impl Ground {
                 Backends { blobs, records, keys: Arc::new(move || files(&root, &root)) }
             }
         };
-        Self { backends, _database: database, _folder: folder }
+        Self { backends, database, _folder: folder }
+    }
+
+    /// Its records, opened anew from their file or server, as after a restart.
+    pub(crate) async fn reopened(&self) -> Arc<dyn RecordStore> {
+        self.database.records().await
     }
 }
 

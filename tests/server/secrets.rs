@@ -133,6 +133,39 @@ fn secrets_are_seen_only_where_they_are_issued() {
     }
 }
 
+#[test]
+fn the_key_that_seals_what_opens_storage_can_be_changed() {
+    let data = tempfile::tempdir().unwrap();
+    let (current, older) = (data.path().join("providers.key"), data.path().join("providers.key.old"));
+    let providers = "/v1/organizations/acme/storageProviders";
+    let server = Server::start(data.path(), &[]);
+    let config =
+        json!({ "bucket": "drop", "accessKeyId": "AKIAEXAMPLE", "secretAccessKey": "wJalrXUtnFEMI" });
+    let made = server.post(providers, &json!({ "name": "Drop", "provider": "directory", "config": config }));
+    assert_eq!(made.status, 200, "{made:?}");
+    let test = format!("{providers}/{}/test", made.json()["data"]["id"].as_str().unwrap());
+    assert_eq!(server.post(&test, &json!({})).status, 200);
+    assert_eq!(server.stop(), Some(0));
+
+    // As the help of the server says: the old key is put aside, a new one takes over, and the old one goes.
+    let first = std::fs::read(&current).unwrap();
+    std::fs::rename(&current, &older).unwrap();
+    let server = Server::start(data.path(), &[]);
+    assert_ne!(std::fs::read(&current).unwrap(), first);
+    assert_eq!(server.post(&test, &json!({})).status, 200);
+    assert_eq!(server.stop(), Some(0));
+    std::fs::remove_file(&older).unwrap();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.post(&test, &json!({})).status, 200);
+    assert_eq!(server.stop(), Some(0));
+
+    // The first key opens nothing any more.
+    std::fs::write(&current, first).unwrap();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.post(&test, &json!({})).status, 500);
+    assert_eq!(server.stop(), Some(0));
+}
+
 /// The files below a folder, with what is in them.
 fn collect(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {

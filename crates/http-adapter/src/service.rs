@@ -143,8 +143,8 @@ impl ServiceBuilder {
         self
     }
 
-    /// The slug of the organization whose store and logins the Red Hat dialect means where a request names none.
-    /// Default: none.
+    /// The slug of the organization that is meant where a request names none: by the Red Hat dialect its store and
+    /// logins, by Applivery's login its people. Default: none.
     #[must_use]
     pub fn domain(mut self, slug: &str) -> Self {
         slug.clone_into(&mut self.domain);
@@ -188,7 +188,7 @@ impl ServiceBuilder {
         Service {
             depot: backend.depot.clone(),
             metrics,
-            applivery: applivery::router(Arc::clone(&backend)),
+            applivery: applivery::router(Arc::clone(&backend), &self.domain),
             emporix: emporix::router(Arc::clone(&backend), self.emporix),
             redhat: redhat::router(Arc::clone(&backend), self.domain),
             wso2: wso2::router(Arc::clone(&backend), self.wso2),

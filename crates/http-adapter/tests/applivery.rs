@@ -57,6 +57,7 @@ const CASES: &[&str] = &[
     "publication_refused",
     "publication_token",
     "service_accounts",
+    "session",
     "storage_provider",
     "storage_provider_refused",
     "unauthenticated",
@@ -312,6 +313,7 @@ impl Town {
     fn service(&self) -> Service {
         Service::builder(self.depot.clone(), Arc::new(Tokens(self.records.clone())))
             .public_url(support::PUBLIC_URL)
+            .domain("acme")
             .build()
     }
 

@@ -90,6 +90,20 @@ async fn assert_clean(world: &World) {
 }
 
 #[tokio::test]
+async fn who_works_for_a_vendor_has_its_assets_and_nothing_else() {
+    let service = World::new().await.service();
+    for (token, assets, others) in [("manage", 200, 401), ("ada", 200, 200), ("v1", 200, 401)] {
+        for (path, status) in [("mdm/assets", assets), ("apps", others), ("storageProviders", assets)] {
+            // Where files lie is told to those who see them all.
+            let status = if (token, path) == ("v1", "storageProviders") { 401 } else { status };
+            let path = format!("/v1/organizations/acme/{path}");
+            let answer = send(&service, request("GET", &path, token).body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, status, "{token} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upload_that_is_too_large_leaves_nothing() {
     let world = World::new().await;
     let service = world.service();

@@ -242,6 +242,29 @@ impl Depot {
         Ok(SignedIn { user, session })
     }
 
+    /// The session that is presented, under a new text; the text it had is bad from now on. It ends when it would have.
+    ///
+    /// # Errors
+    /// As [`Depot::session`].
+    pub async fn renew_session(&self, token: &str) -> Result<IssuedSession> {
+        for attempt in 1.. {
+            let SignedIn { user, session } = self.session(token).await?;
+            let text = Text::generate(SESSION_PREFIX, session.organization)?;
+            let now = self.now();
+            let next = Session { digest: text.parts().digest(), used_at: now, ..session.value.clone() };
+            let signed_in = SignedIn { user, session: session.changed(next, now) };
+            let mut batch = Batch::new();
+            batch.update(&signed_in.session)?;
+            batch.events.push(self.event(&signed_in.actor(), "session.renew", &signed_in.session));
+            match self.commit(batch).await {
+                Ok(()) => return Ok(IssuedSession { token: text.into_text(), signed_in }),
+                Err(error) if retry(&error, attempt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::internal("unreachable: every attempt returns"))
+    }
+
     /// Ends the session that is presented.
     ///
     /// # Errors

@@ -99,6 +99,11 @@ impl Fault {
         Self::new(NOT_FOUND, "Entity not found")
     }
 
+    /// The code that the documents have for whoever may not.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(FORBIDDEN, "Unauthorized")
+    }
+
     pub(crate) fn no_file() -> Self {
         Self::new(NO_FILE, "No File Found in request")
     }
@@ -150,7 +155,7 @@ impl From<Error> for Fault {
                 Self::new(NO_TOKEN, "No auth token")
             }
             (ErrorKind::Unauthenticated, _) => Self::new(INVALID_TOKEN, "Invalid Token"),
-            (ErrorKind::Forbidden, _) => Self::new(FORBIDDEN, "Unauthorized"),
+            (ErrorKind::Forbidden, _) => Self::unauthorized(),
             (ErrorKind::Invalid, _) => Self::validation(message),
             (ErrorKind::Conflict, Detail::Unprocessed) => Self::new(STATE, "Build Not Processed"),
             (ErrorKind::Conflict, Detail::Step { .. }) => Self::new(STATE, message),

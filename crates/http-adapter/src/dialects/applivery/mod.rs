@@ -3,6 +3,8 @@
 //!
 //! | operation | answers |
 //! |---|---|
+//! | `POST /v1/auth/login`, `POST /v1/auth/refresh` | a session of a person, and the same under a new token |
+//! | `GET /v1/organizations`, `GET /v1/organizations/{organization}` | the workspace of the credential, and one by name |
 //! | `GET mdm/assets` | a page; `type`, `subType`, `ext`, `name`, `segmentId`, `expandTo`, `sort`, `page`, `limit` |
 //! | `POST mdm/assets` | multipart `file`, `name`, `description`, `segmentId`, `exposeToChildren`, in any order |
 //! | `POST mdm/assets//edge/asset` | registers an object that already is in a storage provider |
@@ -36,6 +38,9 @@
 //!
 //! Where the documents are silent or contradict themselves:
 //!
+//! - **Sessions.** `provider` is `traditional`; `payload` may name an `organization` by its slug, which is ours: people
+//!   belong to one. Both tokens of the answer are one, good while it is used, and replaced by a refresh before that. The
+//!   documents name no code for a wrong password: it is 4001.
 //! - **Names of things.** `version` is the number of writes, from 1. `file` is a text: the key of an object in a
 //!   storage provider, the URL of a link, else the URL of our `/file` operation. Dates are RFC 3339 in UTC with
 //!   milliseconds. `type` comes from the content and, where that says nothing, from the extension.

@@ -34,6 +34,10 @@ fn schemes(_: &str) -> Value {
 }
 
 const OPERATIONS: &[Op] = &[
+    Op::post("/v1/auth/login", "sign in").open(),
+    Op::post("/v1/auth/refresh", "give a session a new token").open(),
+    Op::get("/v1/organizations", "list the workspace of the credential"),
+    Op::get(organization!(""), "show a workspace"),
     Op::get(organization!("/mdm/assets"), "list assets"),
     Op::post(organization!("/mdm/assets"), "upload an asset"),
     Op::post(organization!("/mdm/assets/edge/asset"), "register an object of a storage provider as an asset"),

@@ -5,8 +5,10 @@ mod assets;
 mod builds;
 mod collaborators;
 mod download;
+mod organizations;
 mod publications;
 mod retention;
+mod sessions;
 mod storage_providers;
 mod tokens;
 mod upload;
@@ -18,7 +20,7 @@ use appdepot_core::domain::{App, Entity, Id, Organization, StorageProvider, Stor
 use appdepot_core::query::{Field, Op, Query, Sort};
 use appdepot_core::{ErrorKind, Result};
 use axum::Router;
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use http::request::Parts;
@@ -41,7 +43,18 @@ const INTEGRATIONS: &str = "/v1/integrations";
 
 type Answered = Result<Response, Fault>;
 
-pub(crate) fn router(backend: Arc<Backend>) -> Router {
+/// The operations. `domain` is the slug of the organization whose people a login lets in that names none.
+pub(crate) fn router(backend: Arc<Backend>, domain: &str) -> Router {
+    let domain: Arc<str> = domain.into();
+    let login = async move |State(backend): State<Arc<Backend>>, request: Request| {
+        sessions::login(backend, domain, request).await
+    };
+    let refresh = async |State(backend): State<Arc<Backend>>, request: Request| {
+        sessions::refresh(backend, request).await
+    };
+    let workspaces = async |State(backend): State<Arc<Backend>>, request: Request| {
+        organizations::list(backend, request).await
+    };
     // Apps and what belongs to them, under a workspace; app tokens name their app themselves.
     let builds = Router::new()
         .route("/builds", get(builds::list).post(builds::upload))
@@ -54,6 +67,7 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
     // The documents have it with a slash at the end.
     let people = get(collaborators::list).post(collaborators::create);
     let workspace = Router::new()
+        .route("/", get(organizations::get))
         .route("/mdm/assets", get(assets::list).post(assets::add))
         .route("/mdm/assets/edge/asset", post(assets::add_edge))
         .route("/mdm/assets/{id}", get(assets::get).put(assets::update).delete(assets::remove))
@@ -86,6 +100,9 @@ pub(crate) fn router(backend: Arc<Backend>) -> Router {
         .nest("/apps/{app}", builds.clone())
         .nest("/stores/{store}/pubApps", publications.clone());
     Router::new()
+        .route("/v1/auth/login", post(login))
+        .route("/v1/auth/refresh", post(refresh))
+        .route("/v1/organizations", get(workspaces))
         .nest("/v1/organizations/{organization}", workspace)
         .nest(INTEGRATIONS, builds.nest("/distributions", publications))
         .route("/v1/download/{token}", get(download::follow))

@@ -4,6 +4,7 @@ mod app;
 mod build;
 mod collaborator;
 mod publication;
+mod session;
 mod storage_provider;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ pub(crate) use collaborator::{
     CollaboratorShown, GroupValue, NewCollaborator, NewServiceAccount, ServiceAccount, changed_role,
 };
 pub(crate) use publication::{PublicationBody, PublishedApp, Terms, filter};
+pub(crate) use session::{Credentials, Session, refresh_token};
 pub(crate) use storage_provider::{StorageProviderSaid, StorageProviderShown};
 
 /// The largest documented integer, 2^53 - 1.
@@ -188,6 +190,17 @@ impl NewAppToken {
         let scopes = Some(scopes).filter(|scopes| !scopes.is_empty());
         wrong.into_result(Self { description: description.unwrap_or_else(|| "App token".to_owned()), scopes })
     }
+}
+
+/// A workspace.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Workspace {
+    pub(crate) id: String,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
 }
 
 /// Leave to work on an app.
