@@ -54,7 +54,7 @@ impl Ground {
     }
 
     /// Its records, opened anew from their file or server, as after a restart.
-    pub(crate) async fn reopened(&self) -> Arc<dyn RecordStore> {
+    pub(crate) async fn reopened(&self) -> Arc<dyn appdepot::records::RecordStore> {
         self.database.records().await
     }
 }
