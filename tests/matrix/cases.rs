@@ -123,7 +123,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         &[
             (HERE, &["a_token_for_another_tenant_is_good_at_home_only"]),
             (
-                "crates/authz/tests/keys.rs",
+                "crates/authz/tests/keys/tokens.rs",
                 &["a_token_is_narrowed_to_what_was_asked_for", "tokens_and_keys_expire"],
             ),
             (
@@ -139,7 +139,7 @@ const CASES: [(&str, &str, Tests); 26] = [
         &[
             (HERE, &["who_loses_the_right_during_an_upload_leaves_nothing"]),
             ("tests/identity/sessions.rs", &["shutting_a_user_out_ends_everything_at_once"]),
-            ("crates/authz/tests/keys.rs", &["a_revoked_key_takes_its_tokens_along_at_once"]),
+            ("crates/authz/tests/keys/tokens.rs", &["a_revoked_key_takes_its_tokens_along_at_once"]),
         ],
     ),
     (
