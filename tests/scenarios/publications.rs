@@ -319,14 +319,30 @@ pub(crate) async fn the_terms_of_a_publication_come_first(ground: Ground) {
     assert!(depot.ticket(&ada, acme, second).await.is_ok());
 }
 
+/// A publication of the newest build of an app, and someone it is for.
+struct Beta {
+    stage: Stage,
+    ada: Actor,
+    release: Id<Release>,
+    new: NewPublication,
+    made: Stored<Listing>,
+}
+
+impl Beta {
+    async fn new(ground: Ground) -> Self {
+        let stage = Stage::set(ground).await;
+        let ada = stage.hire("ada", "org.member").await;
+        let app = stage.app("Notes", LifecycleName::Direct).await;
+        let release = Build::release(stage.build_of(&app, "main").await.id);
+        let new = stage.publication("beta", Selection::Last);
+        let made = stage.publish(&app, new.clone()).await;
+        Self { stage, ada, release, new, made }
+    }
+}
+
 pub(crate) async fn a_publication_for_some_countries_is_for_no_others(ground: Ground) {
-    let stage = Stage::set(ground).await;
+    let Beta { stage, ada, release, mut new, made } = Beta::new(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
-    let ada = stage.hire("ada", "org.member").await;
-    let app = stage.app("Notes", LifecycleName::Direct).await;
-    let release = Build::release(stage.build_of(&app, "main").await.id);
-    let mut new = stage.publication("beta", Selection::Last);
-    let made = stage.publish(&app, new.clone()).await;
     let codes = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
     for security in [Security::Logged, Security::Public] {
         for (allowed, blocked, for_them) in [
@@ -358,13 +374,8 @@ pub(crate) async fn a_publication_for_some_countries_is_for_no_others(ground: Gr
 }
 
 pub(crate) async fn a_ticket_lasts_no_longer_than_its_publication(ground: Ground) {
-    let stage = Stage::set(ground).await;
+    let Beta { stage, ada, release, mut new, made } = Beta::new(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);
-    let ada = stage.hire("ada", "org.member").await;
-    let app = stage.app("Notes", LifecycleName::Direct).await;
-    let release = Build::release(stage.build_of(&app, "main").await.id);
-    let mut new = stage.publication("beta", Selection::Last);
-    let made = stage.publish(&app, new.clone()).await;
     let open = async |token: &str, start| {
         let range = appdepot::blobs::ByteRange { start, end: None };
         depot.open_ticket(token, range).await.map(|_| ())

@@ -409,12 +409,9 @@ impl Authenticator for Tokens {
                 let person = Person { email, first_name: "Ada".to_owned(), last_name: "Byron".to_owned() };
                 Ok(Actor { person, ..Actor::new(Subject::user(token)?) })
             }
-            "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
             "limited" => Err(Error::new(ErrorKind::Limited, "more than 20 apps")
                 .with_detail(Detail::Limit { limit: 20, unit: "apps" })),
             "hasty" => Err(Error::limited(Duration::from_secs(30))),
-            "unavailable" => Err(Error::unavailable("secret-source")),
-            "broken" => Err(Error::internal("secret-source")),
             "panic" => panic!("the authenticator has a defect"),
             key if key.contains('.') => {
                 let claim = Claim::new(ApiKey::SPACE, key.split('.').next().unwrap());
@@ -427,7 +424,7 @@ impl Authenticator for Tokens {
                 }
                 Ok(Actor { app: key.app, person: key.person.clone(), ..Actor::new(key.subject()?) })
             }
-            _ => Err(Error::unauthenticated(CredentialFault::Bad)),
+            _ => Err(support::refusal(token)),
         }
     }
 

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use appdepot_core::domain::{Asset, Blob};
 use appdepot_core::query::Query;
 use appdepot_core::records::RecordStore as _;
@@ -13,6 +15,8 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use support::World;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 /// Every golden file of this dialect.
@@ -451,29 +455,36 @@ async fn two_updates_of_one_version_do_not_both_succeed() {
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 7, "{statuses:?}");
 }
 
-/// What a served depot answers to `sent`; the client then hangs up.
-async fn over_tcp(service: Service, sent: &[u8], wait: bool) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// A connection to a served depot. It is served for as long as the test runs.
+async fn connect(service: Service) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let served = tokio::spawn(async move { axum::serve(listener, service.router::<()>()).await });
-    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, service.router::<()>()).await });
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// What a served depot answers to `sent`.
+async fn over_tcp(service: Service, sent: &[u8]) -> String {
+    let mut client = connect(service).await;
     client.write_all(sent).await.unwrap();
-    let mut answer = Vec::new();
-    if wait {
-        let mut buffer = [0; 4096];
-        while !String::from_utf8_lossy(&answer).contains("}") {
-            let count = client.read(&mut buffer).await.unwrap();
-            if count == 0 {
-                break;
-            }
-            answer.extend_from_slice(&buffer[..count]);
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&answer).contains('}') {
+        match client.read(&mut buffer).await.unwrap() {
+            0 => break,
+            count => answer.extend_from_slice(&buffer[..count]),
         }
     }
-    drop(client);
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    served.abort();
     String::from_utf8(answer).unwrap()
+}
+
+/// Waits until the depot has this many records of blobs.
+async fn until_blobs(world: &World, count: usize) {
+    let late = Instant::now() + Duration::from_secs(20);
+    let blobs = Query::of::<Blob>(world.acme);
+    while world.records.list(&blobs).await.unwrap().items.len() != count {
+        assert!(Instant::now() < late, "never {count} blobs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
@@ -487,16 +498,20 @@ async fn over_a_real_connection() {
     let world = World::new().await;
     // Hangs up in the middle of the file.
     let half = head(body.len()) + &body[..body.len() - 12];
-    over_tcp(world.service(), half.as_bytes(), false).await;
+    let mut client = connect(world.service()).await;
+    client.write_all(half.as_bytes()).await.unwrap();
+    until_blobs(&world, 1).await;
+    drop(client);
+    until_blobs(&world, 0).await;
     assert_clean(&world).await;
     // Announces far too much, and is answered before it sends any of it.
-    let answer = over_tcp(world.service(), head(1 << 40).as_bytes(), true).await;
+    let answer = over_tcp(world.service(), head(1 << 40).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert_clean(&world).await;
-    let answer = over_tcp(world.service(), (head(body.len()) + &body).as_bytes(), true).await;
+    let answer = over_tcp(world.service(), (head(body.len()) + &body).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     // Addresses are made of the configured URL, not of the request's host.
     let list = "GET /media/acme/assets HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: evil.example\r\nAuthorization: Bearer read\r\n\r\n";
-    let answer = over_tcp(world.service(), list.as_bytes(), true).await;
+    let answer = over_tcp(world.service(), list.as_bytes()).await;
     assert!(answer.contains("https://depot.example/media/acme/") && !answer.contains("evil"), "{answer}");
 }

@@ -4,13 +4,11 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use appdepot_core::authenticate::{Authenticator, Chain, Passwords, Verdict};
+use appdepot_core::authenticate::{Authenticator, Chain};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
 use appdepot_core::depot::Sessions;
 use appdepot_core::domain::{Asset, Id, Organization, Role};
-use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Source};
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::query::Query;
@@ -203,7 +201,7 @@ impl Town {
             .blobs(blobs.clone())
             .authorizer(Arc::new(Rules { acme, rival }))
             .inspector(Arc::new(Toys))
-            .passwords(Arc::new(Plain))
+            .passwords(Arc::new(support::Plain))
             .build();
         Self { depot, blobs, acme }
     }
@@ -284,27 +282,8 @@ impl Authenticator for Tokens {
             "ada" => Ok(Actor { home: Some(self.0), ..Actor::new(Subject::user(token)?) }),
             // Whose credential names no organization, and who has no standing in the one that is meant then.
             "rita" => Ok(Actor::new(Subject::user(token)?)),
-            "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::limited(Duration::from_secs(30))),
-            "unavailable" => Err(Error::unavailable("secret-source")),
-            "broken" => Err(Error::internal("secret-source")),
-            _ => Err(Error::unauthenticated(CredentialFault::Bad)),
+            _ => Err(support::refusal(token)),
         }
-    }
-}
-
-/// Keeps passwords as they are: how they are hashed is tried elsewhere.
-#[derive(Debug)]
-struct Plain;
-
-#[async_trait::async_trait]
-impl Passwords for Plain {
-    async fn hash(&self, password: &str) -> Result<String> {
-        Ok(password.to_owned())
-    }
-
-    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
-        Ok(if kept == Some(password) { Verdict::Right } else { Verdict::Wrong })
     }
 }
 
@@ -314,7 +293,7 @@ struct Toys;
 #[async_trait::async_trait]
 impl Inspector for Toys {
     async fn inspect(&self, source: &dyn Source, _: &Hint) -> Inspection {
-        let text = read(source).await;
+        let text = support::text(source).await;
         let words: Vec<&str> = text.split_whitespace().collect();
         let (format, platform) = match words.get(..2) {
             Some(["toy", "apk"]) => (Format::Apk, Platform::Android),
@@ -333,12 +312,6 @@ impl Inspector for Toys {
     }
 
     async fn icon(&self, source: &dyn Source, _: Option<u32>) -> Option<Bytes> {
-        read(source).await.ends_with("with-icon").then(|| Bytes::from("toy png from the package"))
+        support::text(source).await.ends_with("with-icon").then(|| Bytes::from("toy png from the package"))
     }
-}
-
-async fn read(source: &dyn Source) -> String {
-    let mut bytes = vec![0; usize::try_from(source.length()).unwrap()];
-    let read = source.read_at(0, &mut bytes).await.unwrap();
-    String::from_utf8_lossy(&bytes[..read]).into_owned()
 }

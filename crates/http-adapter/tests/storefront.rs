@@ -6,8 +6,6 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use appdepot_core::Result;
-use appdepot_core::authenticate::{Passwords, Verdict};
 use appdepot_core::authorize::Actor;
 use appdepot_core::blobs::ByteStream;
 use appdepot_core::depot::{
@@ -67,7 +65,7 @@ impl Shop {
         let world = World::with(|builder| {
             builder
                 .inspector(Arc::new(Toys))
-                .passwords(Arc::new(Plain))
+                .passwords(Arc::new(support::Plain))
                 .clock(move || Timestamp::from_millis(now.load(SeqCst)))
         });
         let world = world.await;
@@ -215,9 +213,7 @@ struct Toys;
 #[async_trait::async_trait]
 impl Inspector for Toys {
     async fn inspect(&self, source: &dyn Source, _: &Hint) -> Inspection {
-        let mut bytes = vec![0; usize::try_from(source.length()).unwrap()];
-        let length = source.read_at(0, &mut bytes).await.unwrap();
-        let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
+        let text = support::text(source).await;
         let words: Vec<&str> = text.split(' ').collect();
         let (format, platform, details) = match words[0] {
             "png" => return Inspection { format: Format::Image, ..Inspection::unknown() },
@@ -235,20 +231,5 @@ impl Inspector for Toys {
             ..Package::default()
         };
         Inspection { format, package: Some(package), ..Inspection::unknown() }
-    }
-}
-
-/// Keeps passwords as they are: how they are hashed is tried elsewhere.
-#[derive(Debug)]
-struct Plain;
-
-#[async_trait::async_trait]
-impl Passwords for Plain {
-    async fn hash(&self, password: &str) -> Result<String> {
-        Ok(password.to_owned())
-    }
-
-    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
-        Ok(if kept == Some(password) { Verdict::Right } else { Verdict::Wrong })
     }
 }

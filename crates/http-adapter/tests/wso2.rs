@@ -7,13 +7,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use appdepot_core::authenticate::{AccessToken, Authenticator};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
 use appdepot_core::conditions::{Conditions, Facts};
 use appdepot_core::domain::{Id, Organization};
-use appdepot_core::error::CredentialFault;
 use appdepot_core::inspect::{Format, Hint, Inspection, Inspector, Package, Platform, Problem, Source};
 use appdepot_core::{Depot, Error, ErrorKind, Result};
 use appdepot_http::{Service, wso2};
@@ -298,11 +296,7 @@ impl Authenticator for Tokens {
             "ada" | "nina" | "sam" | "stan" | "vera" => Some(self.acme),
             "rita" => Some(self.rival),
             "nobody" => None,
-            "expired" => return Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => return Err(Error::limited(Duration::from_secs(30))),
-            "unavailable" => return Err(Error::unavailable("secret-source")),
-            "broken" => return Err(Error::internal("secret-source")),
-            _ => return Err(Error::unauthenticated(CredentialFault::Bad)),
+            _ => return Err(support::refusal(token)),
         };
         let mut actor = Actor { home, ..Actor::new(Subject::user(token)?) };
         actor.person.email = format!("{token}@example.com");
@@ -338,9 +332,7 @@ struct Toys;
 #[async_trait::async_trait]
 impl Inspector for Toys {
     async fn inspect(&self, source: &dyn Source, _: &Hint) -> Inspection {
-        let mut bytes = vec![0; usize::try_from(source.length()).unwrap().min(1_000)];
-        let read = source.read_at(0, &mut bytes).await.unwrap();
-        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+        let text = support::text(source).await;
         let words: Vec<&str> = text.split(' ').collect();
         let (format, platform) = match words[..] {
             ["toy", "apk", ..] => (Format::Apk, Platform::Android),

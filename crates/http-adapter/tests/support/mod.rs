@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use appdepot_core::authenticate::{AccessToken, Authenticator};
+use appdepot_core::authenticate::{AccessToken, Authenticator, Passwords, Verdict};
 use appdepot_core::authorize::{Actor, Authorizer, Scope, Subject, Target};
 use appdepot_core::depot::DepotBuilder;
 use appdepot_core::domain::{Id, Organization};
 use appdepot_core::error::CredentialFault;
+use appdepot_core::inspect::Source;
 use appdepot_core::memory::{MemoryBlobs, MemoryRecords};
 use appdepot_core::{Depot, Error, Result};
 use appdepot_http::{Service, emporix};
@@ -117,11 +118,7 @@ impl Authenticator for Tokens {
             }
             "vendorless" => user("ada", Some("media.asset_manage_by_vendor")),
             "other" => user("ada", Some("cart.cart_read")),
-            "expired" => Err(Error::unauthenticated(CredentialFault::Expired)),
-            "limited" => Err(Error::limited(Duration::from_secs(30))),
-            "unavailable" => Err(Error::unavailable("secret-source")),
-            "broken" => Err(Error::internal("secret-source")),
-            _ => Err(Error::unauthenticated(CredentialFault::Bad)),
+            _ => Err(refusal(token)),
         }
     }
 
@@ -131,13 +128,8 @@ impl Authenticator for Tokens {
         secret: &str,
         scopes: Option<BTreeSet<String>>,
     ) -> Result<AccessToken> {
-        match client {
-            "unavailable" => return Err(Error::unavailable("secret-source")),
-            "broken" => return Err(Error::internal("secret-source")),
-            _ => {}
-        }
         if (client, secret) != ("client", "secret") {
-            return Err(Error::unauthenticated(CredentialFault::Bad));
+            return Err(refusal(client));
         }
         let all = BTreeSet::from(["media.asset_manage".to_owned(), "media.asset_read".to_owned()]);
         let scopes = scopes.unwrap_or_else(|| all.clone());
@@ -146,4 +138,38 @@ impl Authenticator for Tokens {
         }
         Ok(AccessToken { token: "ada".to_owned(), lifetime: Duration::from_secs(14_399), scopes })
     }
+}
+
+/// Why a credential that stands for nobody is refused: `expired`, `limited`, `unavailable` and `broken` fail in the
+/// way they say.
+pub fn refusal(token: &str) -> Error {
+    match token {
+        "expired" => Error::unauthenticated(CredentialFault::Expired),
+        "limited" => Error::limited(Duration::from_secs(30)),
+        "unavailable" => Error::unavailable("secret-source"),
+        "broken" => Error::internal("secret-source"),
+        _ => Error::unauthenticated(CredentialFault::Bad),
+    }
+}
+
+/// Keeps passwords as they are: how they are hashed is tried elsewhere.
+#[derive(Debug)]
+pub struct Plain;
+
+#[async_trait::async_trait]
+impl Passwords for Plain {
+    async fn hash(&self, password: &str) -> Result<String> {
+        Ok(password.to_owned())
+    }
+
+    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
+        Ok(if kept == Some(password) { Verdict::Right } else { Verdict::Wrong })
+    }
+}
+
+/// What a file holds, as text.
+pub async fn text(source: &dyn Source) -> String {
+    let mut bytes = vec![0; usize::try_from(source.length()).unwrap()];
+    let read = source.read_at(0, &mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
 }
