@@ -45,6 +45,7 @@ async function signIn(page, name = 'ada') {
   await page.fill('input[name=name]', name);
   await page.fill('input[name=password]', PASSWORD);
   await page.click('main button');
+  await page.waitForLoadState(); // pictures too: whoever signs out before they are here gets none
 }
 
 async function signedIn(browser, url, device, options) {
