@@ -6,32 +6,14 @@
 #   docs/journeys/wso2.sh http://127.0.0.1:8080 robot.0123456789abcdef0123456789abcdef fixtures/field-notes.apk
 set -eu
 base=$1 key=$2 package=$3
+. "$(dirname "$0")/steps.sh"
 case $package in
 *.apk) platform=android ;;
 *.ipa) platform=ios ;;
 *) echo "neither .apk nor .ipa: $package" >&2 && exit 2 ;;
 esac
 publisher=/api/appm/publisher/v1.1 store=/api/appm/store/v1.1
-fetched=$(mktemp)
-trap 'rm -f "$fetched"' EXIT
-
-# ask STATUS TOKEN METHOD PATH [CURL ARGUMENT...]: leaves the answer in $body.
-ask() {
-    expected=$1 token=$2 method=$3 path=$4
-    shift 4
-    body=$(curl -sS -X "$method" -H "Authorization: Bearer $token" "$@" -w '\n%{http_code}' "$base$path")
-    status=$(printf '%s' "$body" | tail -n 1)
-    body=$(printf '%s' "$body" | sed '$d')
-    shown=$(printf '%s' "$body" | sed 's/"sessionToken":"[^"]*"/"sessionToken":"..."/')
-    printf '%s %s %s\n    %.160s\n' "$status" "$method" "$path" "$shown"
-    [ "$status" = "$expected" ] || { echo "expected $expected" >&2 && exit 1; }
-}
-# json STATUS TOKEN METHOD PATH BODY
-json() { ask "$1" "$2" "$3" "$4" -H 'Content-Type: application/json' -d "$5"; }
-# A text property of the last answer.
-field() { printf '%s' "$body" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
 step() { ask 202 "$key" POST "$publisher/apps/mobileapp/change-lifecycle?appId=$app&action=$1"; }
-says() { printf '%s' "$body" | grep -qF "$1" || { echo "no $1" >&2 && exit 1; }; }
 
 echo "# Another person, who may use stores."
 person=bob-$platform@example.com

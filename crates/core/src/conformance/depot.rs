@@ -366,7 +366,13 @@ async fn of_two_uploads_under_one_alias_one_remains(backends: Backends) -> Outco
     });
     let sent = depot.upload(&system(), organization, named, NewFile::default(), overtaken.boxed()).await;
     refused("the second", sent, ErrorKind::Conflict)?;
-    same("assets", &world.assets().await?.len(), &1)?;
+    let kept = world.assets().await?;
+    same("assets", &kept.len(), &1)?;
+    for first in kept {
+        let named = NewAsset { alias: Some(first.id.to_string()), ..NewAsset::default() };
+        let sent = depot.upload(&system(), organization, named, NewFile::default(), body("third")).await;
+        refused("under the id of the first", sent, ErrorKind::Conflict)?;
+    }
     same("blob records, without a sweep", &world.blobs().await?, &1)?;
     same("disagreements", &world.wrong().await?, &Vec::new())
 }

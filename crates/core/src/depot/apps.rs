@@ -69,6 +69,7 @@ impl Depot {
         const NUMBERED: u32 = 1_000;
         self.authorize(actor, permission::APP_CREATE, Target::organization(organization)).await?;
         let numbered = new.slug.is_none();
+        self.check_free::<App>(organization, "slug", new.slug.as_deref()).await?;
         let listing = new.listing.clone();
         let mut app = new.into_app(actor)?;
         let base = app.slug.clone();
@@ -173,6 +174,9 @@ impl Depot {
             let mut app = stored.value.clone();
             change.apply(&mut app)?;
             let next = stored.changed(app, self.now());
+            if next.slug != stored.slug {
+                self.check_free::<App>(organization, "slug", Some(&next.slug)).await?;
+            }
             let mut batch = Batch::new();
             // Written even when only a listing changes: that orders listings against lifecycle steps of the app.
             batch.update(&next)?;

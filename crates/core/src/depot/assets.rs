@@ -118,11 +118,7 @@ impl Depot {
         let target = Target::organization(organization);
         self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
         new.check()?;
-        if let Some(alias) = &new.alias
-            && self.find_claimed::<Asset>(organization, "alias", alias).await?.is_some()
-        {
-            return Err(Error::taken("alias"));
-        }
+        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
         let id = Id::generate();
         let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
         // The grant may have gone while the bytes came.
@@ -159,6 +155,7 @@ impl Depot {
         self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
         new.check()?;
         check_url("url", url)?;
+        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
         let asset = new.into_asset(actor, Content::Link { url: url.to_owned() });
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
     }
@@ -178,6 +175,7 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
         new.check()?;
+        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
         let (provider, objects) = self.storage_provider(organization, object.provider).await?;
         if object.bucket != provider.bucket {
             return Err(Error::invalid("bucket", "not the storage provider's bucket"));

@@ -284,6 +284,21 @@ impl Depot {
         self.find_claimed(organization, space, reference).await?.ok_or_else(|| Error::not_found(T::NAME))
     }
 
+    /// Refuses a name under which [`resolve`](Self::resolve) would find another record, whose id it may be.
+    async fn check_free<T: Entity>(
+        &self,
+        organization: Id<Organization>,
+        space: &'static str,
+        name: Option<&str>,
+    ) -> Result<()> {
+        let Some(name) = name else { return Ok(()) };
+        match self.resolve::<T>(organization, space, name).await {
+            Ok(_) => Err(Error::taken(space)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn list<T: Entity>(&self, query: &Query) -> Result<Page<Stored<T>>> {
         if query.kind != T::KIND {
             return Err(Error::internal("a query for another kind of record"));

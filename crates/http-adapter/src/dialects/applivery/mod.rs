@@ -70,8 +70,8 @@
 //!   dropped. `os` and `buildPlatform` are `ios`, `android`, `macos`, `windows` or `linux`; consoles are refused.
 //!   `packageName`, `packageVersion` and `packageIcon`, a picture of at most 512 KiB, count where the package does not
 //!   say it itself. `simulatorBuild` is among the build's `files`. Times are in seconds.
-//! - **Download tokens** are good for a time and not only once: an Apple device fetches a manifest and then the package,
-//!   and interrupted downloads go on. One for `auto` ends in `-manifest` where that is what it leads to.
+//! - **Download tokens** are good for a time and for one fetch of the package from its first byte: what was begun may be
+//!   continued, and the manifest that an Apple device fetches before is not counted. One for `auto` ends in `-manifest` where that is what it leads to.
 //! - **App tokens** are API keys that are good for one app and may do what its editors may; the scope `sdk` narrows one
 //!   to looking and fetching. `/v1/integrations` answers no other credential.
 //! - **Collaborators** are people; service accounts have a list of their own, so `onlyUsers` changes nothing, and `tags`

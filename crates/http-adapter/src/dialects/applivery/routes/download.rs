@@ -27,6 +27,8 @@ pub(super) struct Fetch {
     /// Whether the token leads to the manifest.
     to_manifest: bool,
     asset: Stored<Asset>,
+    /// Whether the package went out already.
+    is_used: bool,
     method: Method,
     headers: HeaderMap,
 }
@@ -38,15 +40,19 @@ impl FromRequestParts<Arc<Backend>> for Fetch {
         let token = part(parts, "token").await?.unwrap_or_default();
         let (ticket, to_manifest) =
             token.strip_suffix(MANIFEST).map_or((token.as_str(), false), |ticket| (ticket, true));
-        let asset = backend.depot.ticketed(ticket).await.map_err(unknown)?.asset;
+        let found = backend.depot.ticketed(ticket).await.map_err(unknown)?;
+        let (asset, is_used) = (found.asset, found.ticket.started_at.is_some());
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let (backend, ticket) = (Arc::clone(backend), ticket.to_owned());
-        Ok(Self { backend, ticket, to_manifest, asset, method, headers })
+        Ok(Self { backend, ticket, to_manifest, asset, is_used, method, headers })
     }
 }
 
-/// Leads to the package, or to the manifest that leads there.
+/// Leads to the package, or to the manifest that leads there: until the package is fetched.
 pub(super) async fn follow(fetch: Fetch) -> Answered {
+    if fetch.is_used {
+        return Err(Error::unauthenticated(CredentialFault::Bad).into());
+    }
     let to = if fetch.to_manifest {
         format!("{}/v1/download/{}/manifest.plist", fetch.backend.public_url, fetch.ticket)
     } else {
@@ -60,9 +66,9 @@ pub(super) async fn follow(fetch: Fetch) -> Answered {
     Ok(response)
 }
 
-/// The package itself.
+/// The package itself, once; what was begun may be continued.
 pub(super) async fn fetch(fetch: Fetch) -> Answered {
-    let open = |range| fetch.backend.depot.open_ticket(&fetch.ticket, range);
+    let open = |range| fetch.backend.depot.open_ticket_once(&fetch.ticket, range);
     let asset = Some(fetch.asset.clone());
     wire::deliver(&fetch.method, &fetch.headers, asset, open).await.map_err(unknown)
 }
@@ -94,10 +100,12 @@ impl Fetch {
     }
 }
 
-/// A token that is not good is one that does not exist.
+/// A token that is not good, or was used, is one that does not exist.
 fn unknown(error: Error) -> Fault {
     match error.kind() {
-        ErrorKind::Unauthenticated => Error::unauthenticated(CredentialFault::Bad).into(),
+        ErrorKind::Unauthenticated | ErrorKind::Forbidden => {
+            Error::unauthenticated(CredentialFault::Bad).into()
+        }
         _ => error.into(),
     }
 }
