@@ -260,9 +260,9 @@ const BAD_INPUT: [(&str, Tests); 6] = [
         "a token of a megabyte",
         &[
             (HERE, &["a_token_for_another_tenant_is_good_at_home_only"]),
-            ("crates/authz/tests/keys.rs", &["nothing_but_the_exact_text_is_good"]),
+            ("crates/authz/tests/keys/main.rs", &["nothing_but_the_exact_text_is_good"]),
             ("crates/authz/tests/jwt/main.rs", &["forged_tokens_are_refused"]),
-            ("tests/identity.rs", &["what_is_no_credential_is_refused"]),
+            ("tests/identity/keys.rs", &["what_is_no_credential_is_refused"]),
         ],
     ),
     ("a scope of another tenant", &[(HERE, &["a_token_for_another_tenant_is_good_at_home_only"])]),

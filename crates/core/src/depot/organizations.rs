@@ -13,18 +13,20 @@ use super::Depot;
 const ABOVE: usize = 8;
 /// Slugs that read as the service or whoever runs it wherever they stand in an address; who makes a part of their
 /// organization must not look like that.
-const RESERVED: [&str; 15] = [
+const RESERVED: [&str; 17] = [
     "admin",
     "administrator",
     "anonymous",
     "api",
     "box",
     "default",
+    "docs",
     "health",
     "install",
     "media",
     "metrics",
     "oauth",
+    "openapi",
     "root",
     "store",
     "system",
