@@ -56,6 +56,7 @@ const CASES: &[&str] = &[
     "publication",
     "publication_refused",
     "publication_token",
+    "sdk",
     "service_accounts",
     "session",
     "storage_provider",

@@ -28,6 +28,7 @@
 //! | `GET`, `POST stores/{store}/pubApps` | publications; `application`, `slug`, `filterType`, `filterValue` |
 //! | `GET`, `PUT`, `DELETE stores/{store}/pubApps/{id}` | one publication; `PUT` replaces all of it |
 //! | `/v1/integrations/builds…`, `/v1/integrations/distributions…` | the same, of the token's app |
+//! | `GET /v1/app`, `GET /v1/build/{id}/downloadToken` | what an app's own SDK asks, with an app token |
 //! | `GET /v1/download/{token}` | 302 to the package, or to the manifest for an Apple device |
 //! | `GET /v1/download/{token}/manifest.plist` | what such a device installs from |
 //!
@@ -69,9 +70,11 @@
 //!   spelled `deployer.info.branch` or `deployer[info][branch]`; certificates and passphrases that come with them are
 //!   dropped. `os` and `buildPlatform` are `ios`, `android`, `macos`, `windows` or `linux`; consoles are refused.
 //!   `packageName`, `packageVersion` and `packageIcon`, a picture of at most 512 KiB, count where the package does not
-//!   say it itself. `simulatorBuild` is among the build's `files`. Times are in seconds.
+//!   say it itself. `simulatorBuild` is among the build's `files`. Whom to notify is kept with the build, for those who
+//!   read the depot's events; the depot itself sends no messages and calls no webhooks. Times are in seconds.
 //! - **Download tokens** are good for a time and for one fetch of the package from its first byte: what was begun may be
-//!   continued, and the manifest that an Apple device fetches before is not counted. One for `auto` ends in `-manifest` where that is what it leads to.
+//!   continued, and the manifest that an Apple device fetches before is not counted. One for `auto` ends in `-manifest`
+//!   where that is what it leads to.
 //! - **App tokens** are API keys that are good for one app and may do what its editors may; the scope `sdk` narrows one
 //!   to looking and fetching. `/v1/integrations` answers no other credential.
 //! - **Collaborators** are people; service accounts have a list of their own, so `onlyUsers` changes nothing, and `tags`

@@ -99,6 +99,8 @@ const OPERATIONS: &[Op] = &[
     Op::get(integrations!("/distributions/{id}"), "show a publication"),
     Op::put(integrations!("/distributions/{id}"), "replace a publication"),
     Op::delete(integrations!("/distributions/{id}"), "remove a publication"),
+    Op::get("/v1/app", "show the token's application to itself"),
+    Op::get("/v1/build/{id}/downloadToken", "create a download token of a build"),
     Op::get("/v1/download/{token}", "lead to the package, or to its manifest").open().leading(),
     Op::get("/v1/download/{token}/manifest.plist", "tell an Apple device what to install").open(),
     Op::get("/v1/download/{token}/{file}", "fetch the package").open(),

@@ -40,6 +40,8 @@ const PAGE_SIZE_LIMIT: u64 = appdepot_core::query::PAGE_LIMIT as u64;
 
 /// Where app tokens call. They say for which app, so the path does not.
 const INTEGRATIONS: &str = "/v1/integrations";
+/// Where an app asks about itself while it runs, with a token of its own.
+const SDK: [&str; 2] = ["/v1/app", "/v1/build/{id}/downloadToken"];
 
 type Answered = Result<Response, Fault>;
 
@@ -105,6 +107,8 @@ pub(crate) fn router(backend: Arc<Backend>, domain: &str) -> Router {
         .route("/v1/organizations", get(workspaces))
         .nest("/v1/organizations/{organization}", workspace)
         .nest(INTEGRATIONS, builds.nest("/distributions", publications))
+        .route(SDK[0], get(apps::get))
+        .route(SDK[1], get(builds::download_token))
         .route("/v1/download/{token}", get(download::follow))
         .route("/v1/download/{token}/manifest.plist", get(download::manifest))
         .route("/v1/download/{token}/{file}", get(download::fetch))
@@ -150,8 +154,10 @@ impl FromRequestParts<Arc<Backend>> for Call {
         let actor = backend.actor(parts).await?;
         let reference = part(parts, "id").await?.unwrap_or_default();
         let store = part(parts, "store").await?.unwrap_or_default();
-        let matched = parts.extensions.get::<MatchedPath>();
-        let (organization, app) = if matched.is_some_and(|path| path.as_str().contains(INTEGRATIONS)) {
+        let of_token = |path: &MatchedPath| {
+            path.as_str().contains(INTEGRATIONS) || SDK.iter().any(|end| path.as_str().ends_with(end))
+        };
+        let (organization, app) = if parts.extensions.get::<MatchedPath>().is_some_and(of_token) {
             let app = backend.depot.own_app(&actor).await?;
             (app.organization, AppPart::Own(Box::new(app)))
         } else {
