@@ -2,7 +2,7 @@
 
 use crate::authorize::{Actor, permission};
 use crate::blobs::ByteStream;
-use crate::domain::{App, Asset, Blob, Content, File, Id, Organization, Release, Stored};
+use crate::domain::{App, Asset, Blob, BlobState, Content, File, Id, Organization, Release, Stored};
 use crate::error::Result;
 use crate::records::Batch;
 
@@ -58,10 +58,17 @@ impl Depot {
         Ok(Enclosure { app: app.id, asset, blob, file })
     }
 
-    /// Takes back what was enclosed, when its build is not to be. What fails here is left to the sweep.
+    /// Takes back what was enclosed and no build came for; whoever holds it has enclosed it. What fails here is left to
+    /// the sweep.
     pub async fn withdraw(&self, enclosures: impl IntoIterator<Item = Enclosure> + Send) {
         for Enclosure { blob, .. } in enclosures.into_iter().collect::<Vec<_>>() {
-            self.erase(&blob).await;
+            let doomed = Blob { state: BlobState::Doomed, ..blob.value.clone() };
+            let doomed = blob.changed(doomed, self.now());
+            let mut batch = Batch::new();
+            // A build that has it meanwhile, keeps it.
+            if batch.update(&doomed).is_ok() && self.commit(batch).await.is_ok() {
+                self.erase(&doomed).await;
+            }
         }
     }
 
