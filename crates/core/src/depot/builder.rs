@@ -56,7 +56,7 @@ impl DepotBuilder {
         self
     }
 
-    /// Who decides. Default: only [`Actor::system`] may act.
+    /// Who decides. Default: only [`Actor::system`](crate::authorize::Actor::system) may act.
     #[must_use]
     pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
         self.0.authorizer = authorizer;
