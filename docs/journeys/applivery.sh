@@ -52,7 +52,7 @@ ask 200 "$key" GET "$of_acme/apps/$slug/builds/$build/downloadToken?type=file"
 once=$(field token)
 curl -sSfL -o "$fetched" "$base/v1/download/$once"
 cmp "$fetched" "$package"
-ask 401 "" GET "/v1/download/$once"
+ask 401 "" GET "/v1/download/$once" -L
 
 echo "# The same package as an asset. Emporix's API shows it too."
 ask 200 "$key" POST $of_acme/mdm/assets -F "name=$slug" -F exposeToChildren=false -F "file=@$package"

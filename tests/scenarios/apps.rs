@@ -1,8 +1,8 @@
 //! Apps: what they are called, and what goes with them.
 
 use appdepot::ErrorKind;
-use appdepot::depot::NewApp;
-use appdepot::domain::{App, Asset, Audience, Blob, LifecycleName, Listing, Release};
+use appdepot::depot::{NewApp, NewListing, NewRelease};
+use appdepot::domain::{App, Asset, Audience, Blob, LifecycleName, Listing, Release, Visibility};
 use appdepot::query::{Field, Op, Query};
 
 use super::stage::*;
@@ -48,4 +48,37 @@ pub(crate) async fn a_removed_app_leaves_nothing_behind(ground: Ground) {
         assert_eq!(records.list(&all(query)).await.unwrap().total, Some(0), "{kind:?}");
     }
     assert!((stage.ground.backends.keys)().is_empty());
+}
+
+pub(crate) async fn what_comes_while_an_app_goes_is_not_left_alone(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    for round in 0..10 {
+        let app = stage.app("Going", LifecycleName::Direct).await;
+        stage.release(&app, "field-notes.apk").await;
+        let package = stage.upload("b.apk", package("field-notes-1.5.0.apk")).await;
+        let (depot, acme, store) = (stage.depot.clone(), stage.acme, stage.store.id);
+        let listed = tokio::spawn(async move {
+            let (visibility, audience) = (Visibility::Active, Audience::everyone());
+            let listing = NewListing { store, app: app.id, slug: None, visibility, audience };
+            depot.create_listing(&system(), acme, listing).await.map(drop)
+        });
+        let depot = stage.depot.clone();
+        let released = tokio::spawn(async move {
+            depot.create_release(&system(), acme, app.id, NewRelease::of(package.id)).await.map(drop)
+        });
+        let removed = stage.depot.remove_app(&system(), acme, app.id).await;
+        for outcome in [listed.await.unwrap(), released.await.unwrap()] {
+            assert!(outcome.is_ok() || kind(outcome) == ErrorKind::NotFound, "{round}");
+        }
+        removed.unwrap();
+        let records = &stage.ground.backends.records;
+        for query in [Query::of::<App>(acme), Query::of::<Release>(acme), Query::of::<Listing>(acme)] {
+            let kind = query.kind;
+            assert_eq!(records.list(&query.counted()).await.unwrap().total, Some(0), "{kind:?} {round}");
+        }
+        if let Ok(left) = stage.depot.asset(&system(), acme, &package.id.to_string()).await {
+            stage.depot.remove_asset(&system(), acme, left.id).await.unwrap();
+        }
+    }
+    stage.assert_sound().await;
 }

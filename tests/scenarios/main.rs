@@ -39,6 +39,7 @@ fn main() {
         releases::files_that_are_no_packages_are_kept_and_not_released,
         releases::the_same_version_is_released_once,
         apps::names_are_unique_and_slugs_are_numbered,
+        apps::what_comes_while_an_app_goes_is_not_left_alone,
         collaborators::only_an_owner_makes_owners,
         collaborators::a_collaborator_has_one_role_and_an_owner_stays,
         collaborators::a_service_account_may_do_what_its_role_says_until_it_is_revoked,

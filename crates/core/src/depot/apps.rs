@@ -7,11 +7,11 @@ use crate::domain::{
     ApiKey, App, Build, Extra, Id, LifecycleName, Listing, Organization, Release, Retention, Revision, Role,
     Store, Stored, check_optional_text, check_slug, check_text, slugify,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{CreatedKey, Depot, ListingChange, NewKey, check_extra, on_app, retry};
+use super::{ATTEMPTS, CreatedKey, Depot, ListingChange, NewKey, check_extra, on_app, retry};
 
 /// A new app.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -166,11 +166,9 @@ impl Depot {
         if !change.is_listing_only() {
             self.authorize(actor, permission::APP_UPDATE, Target::app(organization, id)).await?;
         }
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let stored: Stored<App> = self.load(organization, id).await?;
-            if expected.is_some_and(|expected| expected != stored.revision) {
-                return Err(Error::stale(Some(stored.revision)));
-            }
+            stored.check_revision(expected)?;
             let mut app = stored.value.clone();
             change.apply(&mut app)?;
             let next = stored.changed(app, self.now());
@@ -187,13 +185,9 @@ impl Depot {
             if !change.is_listing_only() {
                 batch.events.push(self.event(actor, "app.update", &next));
             }
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// Whether a web app of the organization is found at `context`.
@@ -227,7 +221,10 @@ impl Depot {
     /// See [`Depot`].
     pub async fn remove_app(&self, actor: &Actor, organization: Id<Organization>, id: Id<App>) -> Result<()> {
         self.authorize(actor, permission::APP_REMOVE, Target::app(organization, id)).await?;
-        for attempt in 1.. {
+        for attempt in 1..=ATTEMPTS {
+            // A release or listing that comes in from here on is written down in the app's record, whose revision then
+            // differs. A build that comes in is dropped when it is to be processed.
+            let app: Stored<App> = self.load(organization, id).await?;
             let of_app =
                 |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(id.into()))) };
             for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(organization))?).await? {
@@ -240,30 +237,27 @@ impl Depot {
             let builds = self.list_all::<Build>(of_app(Query::of::<Build>(organization))?).await?;
             let ids = releases.iter().map(|release| release.id);
             let ids: BTreeSet<_> = ids.chain(builds.iter().map(|build| Build::release(build.id))).collect();
-            for release in ids {
-                self.drop_release(actor, organization, id, release).await?;
-            }
-            let app: Stored<App> = self.load(organization, id).await?;
-            // A release that came in meanwhile was counted in the app's record, whose revision then differs. A build
-            // that came in meanwhile is dropped when it is to be processed.
-            if app.releases == 0 {
-                let mut batch = Batch::new();
-                batch.delete(&app);
-                batch.events.push(self.event(actor, "app.remove", &app));
-                let icon = self.drop_picture(&mut batch, organization, app.own_icon).await?;
-                match self.commit(batch).await {
-                    Err(error) if retry(&error, attempt) => continue,
-                    Err(error) => return Err(error),
-                    Ok(()) => {}
+            if !ids.is_empty() {
+                for release in ids {
+                    match self.drop_release(actor, organization, id, release).await {
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        done => done?,
+                    }
                 }
-                if let Some(icon) = icon {
-                    self.erase(&icon).await;
-                }
-                return Ok(());
+                continue;
             }
-            if attempt > 16 {
-                break;
+            let mut batch = Batch::new();
+            batch.delete(&app);
+            batch.events.push(self.event(actor, "app.remove", &app));
+            let icon = self.drop_picture(&mut batch, organization, app.own_icon).await?;
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => continue,
+                done => done?,
             }
+            if let Some(icon) = icon {
+                self.erase(&icon).await;
+            }
+            return Ok(());
         }
         Err(Error::stale(None))
     }

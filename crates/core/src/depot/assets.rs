@@ -14,7 +14,7 @@ use super::change::check_word;
 use super::describe::{class_of, is_media_type, show_name};
 use super::ends::EndsSource;
 use super::measure::Measure;
-use super::{Depot, check_extra, retry};
+use super::{Depot, check_extra};
 
 /// What is said about a new file or link.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,8 +117,7 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         let target = Target::organization(organization);
         self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
-        new.check()?;
-        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
+        self.check_new(organization, &new).await?;
         let id = Id::generate();
         let (blob, file, late) = self.receive(organization, id, &*self.0.inspector, file, body).await?;
         // The grant may have gone while the bytes came.
@@ -153,9 +152,8 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         let target = Target::organization(organization);
         self.authorize_within_vendor(actor, permission::ASSET_CREATE, target).await?;
-        new.check()?;
         check_url("url", url)?;
-        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
+        self.check_new(organization, &new).await?;
         let asset = new.into_asset(actor, Content::Link { url: url.to_owned() });
         self.insert(actor, "asset.create", Stored::new(organization, asset, self.now())).await
     }
@@ -174,8 +172,7 @@ impl Depot {
         object: ForeignObject,
     ) -> Result<Stored<Asset>> {
         self.authorize(actor, permission::ASSET_CREATE, Target::organization(organization)).await?;
-        new.check()?;
-        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await?;
+        self.check_new(organization, &new).await?;
         let (provider, objects) = self.storage_provider(organization, object.provider).await?;
         if object.bucket != provider.bucket {
             return Err(Error::invalid("bucket", "not the storage provider's bucket"));
@@ -207,17 +204,14 @@ impl Depot {
         let mut asset = new.into_asset(actor, Content::File(Box::new(file)));
         late.apply(&mut asset)?;
         let stored = Stored::new(organization, asset, self.now());
-        for attempt in 1.. {
+        let registered = self.commit_made(|| async {
             let mut batch = Batch::new();
             batch.insert(&stored)?;
             self.hold_storage_provider(&mut batch, &provider).await?;
             batch.events.push(self.event(actor, "asset.create", &stored));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other.map(|()| stored),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        });
+        registered.await.map(|()| stored)
     }
 
     /// Changes what is said about an asset. With an `expected` revision, only if that is the stored one.
@@ -254,9 +248,7 @@ impl Depot {
     ) -> Result<Stored<Asset>> {
         let stored = self.permitted_asset(actor, permission::ASSET_UPDATE, organization, id).await?;
         let target = Target { organization, app: stored.app };
-        if expected.is_some_and(|expected| expected != stored.revision) {
-            return Err(Error::stale(Some(stored.revision)));
-        }
+        stored.check_revision(expected)?;
         if stored.release.is_some() {
             return Err(Error::new(ErrorKind::Conflict, "the package of a release never changes"));
         }
@@ -321,6 +313,11 @@ impl Depot {
             self.erase(&blob).await;
         }
         Ok(())
+    }
+
+    async fn check_new(&self, organization: Id<Organization>, new: &NewAsset) -> Result<()> {
+        new.check()?;
+        self.check_free::<Asset>(organization, "alias", new.alias.as_deref()).await
     }
 }
 

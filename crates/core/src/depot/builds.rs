@@ -13,7 +13,7 @@ use crate::records::Batch;
 
 use super::assets::{NewAsset, NewFile};
 use super::enclosures::Enclosure;
-use super::{Depot, check_extra, on_app, retry};
+use super::{Depot, check_extra, on_app};
 
 /// The most files attached to one build.
 const FILES: usize = 20;
@@ -179,31 +179,27 @@ impl Depot {
             return Err(self.discard(blob, error).await);
         }
         let stored = Stored { id: asset, ..Stored::new(organization, value, self.now()) };
-        for attempt in 1.. {
-            let made = async {
-                let build = self.permitted_build(actor, permission::RELEASE_CREATE, organization, id).await?;
-                room(&build)?;
-                let mut files = build.files.clone();
-                files.push(asset);
-                let next = build.changed(Build { files, ..build.value.clone() }, self.now());
-                let mut batch = Batch::new();
-                batch.insert(&stored)?;
-                batch.update(&next)?;
-                batch.update(&self.ready_blob(&blob))?;
-                batch.events.push(self.event(actor, "build.attach", &next));
-                Ok((next, batch))
-            };
-            let (next, batch) = match made.await {
-                Ok(made) => made,
-                Err(error) => return Err(self.discard(blob, error).await),
-            };
-            match self.commit(batch).await {
-                Ok(()) => return Ok((next, stored)),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return self.settle(blob, error).await.map(|()| (next, stored)),
+        let attached = self.commit_made(|| async {
+            let build = self.permitted_build(actor, permission::RELEASE_CREATE, organization, id).await?;
+            room(&build)?;
+            let mut files = build.files.clone();
+            files.push(asset);
+            let next = build.changed(Build { files, ..build.value.clone() }, self.now());
+            let mut batch = Batch::new();
+            batch.insert(&stored)?;
+            batch.update(&next)?;
+            batch.update(&self.ready_blob(&blob))?;
+            batch.events.push(self.event(actor, "build.attach", &next));
+            Ok((batch, next))
+        });
+        let next = match attached.await {
+            Ok(next) => next,
+            Err(error) => {
+                self.give_up(blob, error).await?;
+                self.load(organization, id).await?
             }
-        }
-        Err(Error::stale(None))
+        };
+        Ok((next, stored))
     }
 
     /// Removes a build with its release and its files, whatever state it is in.

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, retry};
+use super::Depot;
 
 /// What is said of a business owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Depot {
     ) -> Result<Stored<BusinessOwner>> {
         self.authorize(actor, permission::OWNER_CREATE, Target::organization(organization)).await?;
         new.check()?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let mut batch = Batch::new();
             let mut owner = BusinessOwner::default();
             new.apply(&mut owner);
@@ -47,13 +47,9 @@ impl Depot {
             let stored = Stored::new(organization, owner, self.now());
             batch.insert(&stored)?;
             batch.events.push(self.event(actor, "owner.create", &stored));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// A business owner, by id in either spelling or by number.
@@ -114,9 +110,7 @@ impl Depot {
     ) -> Result<()> {
         self.authorize(actor, permission::OWNER_REMOVE, Target::organization(organization)).await?;
         let stored: Stored<BusinessOwner> = self.load(organization, id).await?;
-        if expected.is_some_and(|expected| expected != stored.revision) {
-            return Err(Error::stale(Some(stored.revision)));
-        }
+        stored.check_revision(expected)?;
         let having = Query::of::<Release>(organization)
             .filter(Field::parse("details.owner")?, Op::Eq(id.into()))
             .limit(1);

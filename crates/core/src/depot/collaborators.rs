@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::authorize::{Actor, Subject, Target, permission};
 use crate::domain::{ApiKey, Grant, Id, Organization, Role, Stored, User};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
+use super::Depot;
 use super::keys::{CreatedKey, NewKey};
-use super::{Depot, retry};
 
 /// Somebody, and the roles they have in the organization as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,7 @@ impl Depot {
         self.authorize(actor, permission::GRANT_CREATE, everywhere).await?;
         self.authorize(actor, permission::GRANT_REMOVE, everywhere).await?;
         self.check_rank(actor, role, everywhere).await?;
-        for attempt in 1.. {
+        let done = self.commit_made(|| async {
             let its = Op::Eq(subject.as_str().into());
             let held = self.organization_grants(organization, Field::parse("subject")?, its).await?;
             let mut batch = Batch::new();
@@ -126,14 +126,11 @@ impl Depot {
                 batch.insert(&grant)?;
                 batch.events.push(self.event(actor, "grant.create", &grant));
             }
-            let done = if batch.changes.is_empty() { Ok(()) } else { self.commit(batch).await };
-            self.0.authorizer.changed(organization).await;
-            match done {
-                Err(error) if retry(&error, attempt) || error.is_taken("grant") && attempt < 4 => {}
-                other => return other,
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        });
+        let done = done.await;
+        self.0.authorizer.changed(organization).await;
+        done
     }
 
     /// The roles of these subjects in the organization as a whole.

@@ -15,7 +15,7 @@ use crate::query::{Field, Op, Query};
 use crate::records::Batch;
 
 use super::measure::hex;
-use super::{Depot, audit, on_app, retry};
+use super::{Depot, audit, on_app};
 
 /// Bytes on their way out.
 pub struct Download {
@@ -240,14 +240,14 @@ impl Depot {
     }
 
     async fn open_ticketed(&self, token: &str, range: ByteRange, once: bool) -> Result<Download> {
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let Ticketed { ticket, release, app, asset } = self.ticketed(token).await?;
             if once && range.start == 0 && ticket.started_at.is_some() {
                 return Err(Error::new(ErrorKind::Forbidden, "the link was used already"));
             }
             let download = self.open(asset, range).await?;
             if download.start > 0 && ticket.started_at.is_some() {
-                return Ok(download);
+                return Ok((Batch::new(), download));
             }
             let holder = Actor { origin: ticket.origin.clone(), ..Actor::new(ticket.subject.clone()) };
             let mut batch = Batch::new();
@@ -259,13 +259,9 @@ impl Depot {
                 started.expires_at = started.expires_at.max(now.after(self.0.limits.ticket_grace));
                 batch.update(&ticket.changed(started, now))?;
             }
-            match self.commit(batch).await {
-                Ok(()) => return Ok(download),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, download))
+        })
+        .await
     }
 
     /// Why the actor sees a release: by right, or because it is offered to them now.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, Download, NewAsset, NewFile, on_app, retry};
+use super::{Depot, Download, NewAsset, NewFile, on_app};
 
 /// The longest text of a document, in characters.
 const TEXT_LIMIT: usize = 256 * 1024;
@@ -156,9 +156,7 @@ impl Depot {
     ) -> Result<Stored<Document>> {
         self.edits_documents(actor, organization, release).await?;
         let stored = self.document_of(organization, release, id).await?;
-        if expected.is_some_and(|expected| expected != stored.revision) {
-            return Err(Error::stale(Some(stored.revision)));
-        }
+        stored.check_revision(expected)?;
         let DocumentBody::File { asset: old, .. } = stored.body else {
             return Err(Error::invalid("file", "the document is not a file"));
         };
@@ -227,9 +225,7 @@ impl Depot {
     ) -> Result<()> {
         self.edits_documents(actor, organization, release).await?;
         let document = self.document_of(organization, release, id).await?;
-        if expected.is_some_and(|expected| expected != document.revision) {
-            return Err(Error::stale(Some(document.revision)));
-        }
+        document.check_revision(expected)?;
         self.drop_document(actor, document).await
     }
 
@@ -295,11 +291,9 @@ impl Depot {
         expected: Option<Revision>,
         change: impl Fn(&Document) -> Result<Document>,
     ) -> Result<Stored<Document>> {
-        for attempt in 1.. {
+        let written = self.commit_made(|| async {
             let stored = self.document_of(organization, release, id).await?;
-            if expected.is_some_and(|expected| expected != stored.revision) {
-                return Err(Error::stale(Some(stored.revision)));
-            }
+            stored.check_revision(expected)?;
             let value = change(&stored)?;
             check(&value)?;
             let next = stored.changed(value, self.now());
@@ -311,18 +305,13 @@ impl Depot {
                 None => None,
             };
             batch.events.push(self.event(actor, "document.update", &next));
-            match self.commit(batch).await {
-                Ok(()) => {
-                    if let Some(gone) = gone {
-                        self.erase(&gone).await;
-                    }
-                    return Ok(next);
-                }
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
-                Err(error) => return Err(error),
-            }
+            Ok((batch, (next, gone)))
+        });
+        let (next, gone) = written.await?;
+        if let Some(gone) = gone {
+            self.erase(&gone).await;
         }
-        Err(Error::stale(None))
+        Ok(next)
     }
 }
 

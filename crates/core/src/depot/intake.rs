@@ -2,9 +2,7 @@
 
 use crate::authorize::{Actor, Target, permission};
 use crate::blobs::{BlobKey, BlobSource, ByteStream};
-use crate::domain::{
-    App, Asset, Blob, BlobState, Build, Content, File, Id, Organization, Release, Store, Stored,
-};
+use crate::domain::{App, Asset, Blob, Build, Content, File, Id, Organization, Release, Store, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::State;
 use crate::query::{Field, Op, Query};
@@ -12,7 +10,7 @@ use crate::records::Batch;
 
 use super::assets::{NewAsset, NewFile};
 use super::pictures::check_icon;
-use super::{Depot, on_app, retry};
+use super::{Depot, on_app};
 
 /// What a file is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,31 +106,24 @@ impl Depot {
         let png = self.0.inspector.icon(&source, None).await;
         let belonging = (organization, app.id, id);
         let icon = self.keep_icon(belonging, actor.person.clone(), png).await?;
-        let written = async {
-            for attempt in 1.. {
-                let app: Stored<App> = self.load(organization, app.id).await?;
-                let mut counted = app.value.clone();
-                let mut batch = Batch::new();
-                batch.insert(&package)?;
-                batch.update(&self.ready_blob(&blob))?;
-                if let Some((blob, icon)) = &icon {
-                    batch.insert(icon)?;
-                    batch.update(&self.ready_blob(blob))?;
-                    counted.icon = Some(icon.id);
-                }
-                let published_at = release.published_at.map(|_| self.now());
-                let new = Release { published_at, ..release.clone() };
-                let mut stored = Stored { id, ..Stored::new(organization, new, self.now()) };
-                self.announce(actor, &mut batch, &mut counted, &mut stored).await?;
-                batch.update(&app.changed(counted, self.now()))?;
-                match self.commit(batch).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) if retry(&error, attempt) && self.is_pending(&blob).await? => {}
-                    Err(error) => return Err(error),
-                }
+        let written = self.commit_made(|| async {
+            let app: Stored<App> = self.load(organization, app.id).await?;
+            let mut counted = app.value.clone();
+            let mut batch = Batch::new();
+            batch.insert(&package)?;
+            batch.update(&self.ready_blob(&blob))?;
+            if let Some((blob, icon)) = &icon {
+                batch.insert(icon)?;
+                batch.update(&self.ready_blob(blob))?;
+                counted.icon = Some(icon.id);
             }
-            Err(Error::stale(None))
-        };
+            let published_at = release.published_at.map(|_| self.now());
+            let new = Release { published_at, ..release.clone() };
+            let mut stored = Stored { id, ..Stored::new(organization, new, self.now()) };
+            self.announce(actor, &mut batch, &mut counted, &mut stored).await?;
+            batch.update(&app.changed(counted, self.now()))?;
+            Ok((batch, ()))
+        });
         if let Err(error) = written.await {
             return match icon {
                 Some((blob, _)) => self.give_up(blob, error).await,
@@ -167,7 +158,7 @@ impl Depot {
         self.authorize(actor, permission::APP_UPDATE, Target::app(organization, app)).await?;
         check_icon(&file)?;
         let icon = Stored { value: Asset { app: Some(app), ..asset.value.clone() }, ..asset };
-        for attempt in 1.. {
+        let written = self.commit_made(|| async {
             let stored: Stored<App> = self.load(organization, app).await?;
             let next = App { own_icon: Some(icon.id), ..stored.value.clone() };
             let next = stored.changed(next, self.now());
@@ -177,12 +168,12 @@ impl Depot {
             batch.update(&next)?;
             batch.events.push(self.event(actor, "app.update", &next));
             let old = self.drop_picture(&mut batch, organization, stored.own_icon).await?;
-            match self.replace_icon(&blob, batch, old, attempt).await {
-                Some(done) => return done,
-                None => continue,
-            }
+            Ok((batch, old))
+        });
+        if let Some(old) = written.await? {
+            self.erase(&old).await;
         }
-        Err(Error::stale(None))
+        Ok(())
     }
 
     async fn use_as_store_icon(&self, actor: &Actor, received: Received, store: Id<Store>) -> Result<()> {
@@ -190,7 +181,7 @@ impl Depot {
         let organization = icon.organization;
         self.authorize(actor, permission::STORE_UPDATE, Target::organization(organization)).await?;
         check_icon(&file)?;
-        for attempt in 1.. {
+        let written = self.commit_made(|| async {
             let stored: Stored<Store> = self.load(organization, store).await?;
             let next = Store { icon: Some(icon.id), ..stored.value.clone() };
             let next = stored.changed(next, self.now());
@@ -200,50 +191,21 @@ impl Depot {
             batch.update(&next)?;
             batch.events.push(self.event(actor, "store.update", &next));
             let old = self.drop_picture(&mut batch, organization, stored.icon).await?;
-            match self.replace_icon(&blob, batch, old, attempt).await {
-                Some(done) => return done,
-                None => continue,
-            }
+            Ok((batch, old))
+        });
+        if let Some(old) = written.await? {
+            self.erase(&old).await;
         }
-        Err(Error::stale(None))
-    }
-
-    /// Commits a new icon and erases the old one; `None` when another try is worth it.
-    async fn replace_icon(
-        &self,
-        blob: &Stored<Blob>,
-        batch: Batch,
-        old: Option<Stored<Blob>>,
-        attempt: u32,
-    ) -> Option<Result<()>> {
-        match self.commit(batch).await {
-            Ok(()) => {
-                if let Some(old) = old {
-                    self.erase(&old).await;
-                }
-                Some(Ok(()))
-            }
-            Err(error) if retry(&error, attempt) => match self.is_pending(blob).await {
-                Ok(true) => None,
-                Ok(false) => Some(Err(error)),
-                Err(other) => Some(Err(other)),
-            },
-            Err(error) => Some(Err(error)),
-        }
+        Ok(())
     }
 
     /// Takes back a file that was not used, unless the last commit did take effect after all, or may have.
-    async fn give_up(&self, blob: Stored<Blob>, error: Error) -> Result<()> {
+    pub(super) async fn give_up(&self, blob: Stored<Blob>, error: Error) -> Result<()> {
         match error.kind() {
             ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Internal => {
                 self.settle(blob, error).await
             }
             _ => Err(self.discard(blob, error).await),
         }
-    }
-
-    async fn is_pending(&self, blob: &Stored<Blob>) -> Result<bool> {
-        let found = self.find(blob.organization, blob.id).await?;
-        Ok(found.is_some_and(|blob: Stored<Blob>| blob.state == BlobState::Pending))
     }
 }

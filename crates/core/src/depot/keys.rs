@@ -8,13 +8,13 @@ use crate::domain::{
     ApiKey, App, Grant, Id, NewEvent, Organization, Role, Stored, Timestamp, User, check_optional_text,
     check_text,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::query::{Field, Op, Query, Sort};
 use crate::records::Batch;
 use crate::secret::{KEY_PREFIX, Parts, Text};
 
+use super::Depot;
 use super::change::check_word;
-use super::{Depot, retry};
 
 /// Keys have to be found before their organization is known, so all are kept in the root.
 const HOME: Id<Organization> = Id::NIL;
@@ -109,19 +109,16 @@ impl Depot {
         let parts = Parts::foreign(text)?;
         self.check_key(actor, &key).await?;
         let expected = value(&parts, key.clone());
-        for attempt in 1.. {
+        self.commit_made(|| async {
             if let Some(found) = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, parts.id).await? {
                 let unused = ApiKey { last_used_at: None, ..found.value.clone() };
-                return if unused == expected { Ok(found) } else { Err(Error::taken(ApiKey::SPACE)) };
+                let same = (unused == expected).then_some((Batch::new(), found));
+                return same.ok_or_else(|| Error::taken(ApiKey::SPACE));
             }
             let (stored, batch) = self.key_batch(actor, Id::generate(), &parts, key.clone())?;
-            match self.commit(batch).await {
-                // Another process may have imported the same key just now.
-                Err(error) if error.kind() == ErrorKind::Conflict && attempt < 4 => {}
-                other => return other.map(|()| stored),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// The keys of an organization, revoked ones included, oldest first; or only a user's own, which they may
@@ -161,7 +158,7 @@ impl Depot {
         organization: Id<Organization>,
         id: &str,
     ) -> Result<Stored<ApiKey>> {
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let found = self.find_claimed::<ApiKey>(HOME, ApiKey::SPACE, id).await?;
             let found = found.filter(|key| key.value.organization == organization);
             let owner = found.as_ref().and_then(|key| key.owner);
@@ -170,19 +167,16 @@ impl Depot {
             }
             let found = found.ok_or_else(|| Error::not_found("key"))?;
             if found.revoked_at.is_some() {
-                return Ok(found);
+                return Ok((Batch::new(), found));
             }
             let now = self.now();
             let revoked = found.changed(ApiKey { revoked_at: Some(now), ..found.value.clone() }, now);
             let mut batch = Batch::new();
             batch.update(&revoked)?;
             batch.events.push(self.key_event(actor, "key.remove", &revoked));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other.map(|()| revoked),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, revoked))
+        })
+        .await
     }
 
     async fn check_key(&self, actor: &Actor, key: &NewKey) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
 use super::stores::check_count;
-use super::{Depot, SetChange, on_app, retry};
+use super::{Depot, SetChange, on_app};
 
 /// An app that comes into a store.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +55,7 @@ impl Depot {
         organization: Id<Organization>,
         new: NewListing,
     ) -> Result<Stored<Listing>> {
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let app: Stored<App> = self.load(organization, new.app).await?;
             self.authorize(actor, permission::LISTING_CREATE, on_app(&app)).await?;
             let store: Stored<Store> = self.load(organization, new.store).await?;
@@ -79,13 +79,9 @@ impl Depot {
             // Orders this against lifecycle steps of the app, which write the app too.
             batch.update(&app.changed(app.value.clone(), self.now()))?;
             batch.events.push(self.event(actor, "listing.create", &stored));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// Changes a listing. With an `expected` revision, only if that is the stored one.
@@ -122,15 +118,12 @@ impl Depot {
         if changes.is_empty() {
             return Ok(());
         }
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let mut batch = Batch::new();
             self.relist_each(actor, &mut batch, organization, store, &changes).await?;
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Adds to `batch` how apps are listed in a store from now on.

@@ -52,9 +52,9 @@ use crate::authorize::{Actor, Authorizer, Scope, Target};
 use crate::blobs::BlobStore;
 use crate::conditions::Conditions;
 use crate::domain::{
-    App, Entity, Extra, Id, NewEvent, Organization, Revision, StorageProvider, Stored, Timestamp,
+    ApiKey, App, Entity, Extra, Id, NewEvent, Organization, Revision, StorageProvider, Stored, Timestamp,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Detail, Error, ErrorKind, Result};
 use crate::inspect::Inspector;
 use crate::query::{Field, Op, Page, Query, Sort, Value};
 use crate::records::{Batch, Change, Claim, Key, RecordStore};
@@ -354,6 +354,25 @@ impl Depot {
         }
     }
 
+    /// Commits the batch that `make` puts together and answers what stands beside it. When another writer came
+    /// first, it is made again from what is there now. An empty batch is nothing to commit.
+    async fn commit_made<T, F>(&self, make: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<(Batch, T)>>,
+    {
+        let mut attempt = 1;
+        loop {
+            let (batch, made) = make().await?;
+            if batch.changes.is_empty() && batch.events.is_empty() {
+                return Ok(made);
+            }
+            match self.commit(batch).await {
+                Err(error) if retry(&error, attempt) => attempt += 1,
+                done => return done.map(|()| made),
+            }
+        }
+    }
+
     /// Writes a new record with its event.
     async fn insert<T: Entity>(&self, actor: &Actor, action: &str, stored: Stored<T>) -> Result<Stored<T>> {
         let mut batch = Batch::new();
@@ -376,9 +395,7 @@ impl Depot {
         let (organization, id) = (stored.organization, stored.id);
         let mut current = stored;
         for attempt in 1.. {
-            if expected.is_some_and(|expected| expected != current.revision) {
-                return Err(Error::stale(Some(current.revision)));
-            }
+            current.check_revision(expected)?;
             let mut value = current.value.clone();
             change(&mut value)?;
             let next = current.changed(value, self.now());
@@ -387,7 +404,7 @@ impl Depot {
             batch.events.push(self.event(actor, action, &next));
             match self.commit(batch).await {
                 Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
+                Err(error) if retry(&error, attempt) => {}
                 Err(error) => return Err(error),
             }
             current = self.load(organization, id).await?;
@@ -396,12 +413,19 @@ impl Depot {
     }
 }
 
+/// How often a change is tried before its conflict is reported.
+const ATTEMPTS: u32 = 16;
+
 /// Whether to read again and try again: another writer came first, and not too often.
 fn retry(error: &Error, attempt: u32) -> bool {
-    /// How often a change is tried before its conflict is reported.
-    const ATTEMPTS: u32 = 16;
-    let stale = matches!(error.detail(), crate::error::Detail::Stale { .. });
-    error.kind() == ErrorKind::Conflict && stale && attempt < ATTEMPTS
+    /// Claims that two writers make for the same thing; the later one finds it there and goes on with it.
+    const SHARED: [&str; 4] = ["grant", "rule", "reviewer", ApiKey::SPACE];
+    let late = match error.detail() {
+        Detail::Stale { .. } => error.kind() == ErrorKind::Conflict,
+        Detail::Taken { space } => SHARED.contains(&&**space),
+        _ => false,
+    };
+    late && attempt < ATTEMPTS
 }
 
 impl Batch {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, retry};
+use super::Depot;
 
 /// What to change of a group; `None` leaves as is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -193,21 +193,18 @@ impl Depot {
         self.authorize(actor, permission::GRANT_REMOVE, Target::organization(organization)).await?;
         self.check_rank(actor, &role, Target { organization, app }).await?;
         let grant = Grant { subject, role, app };
-        for attempt in 1.. {
+        let done = self.commit_made(|| async {
             let stored = self.find_grant(organization, &grant).await?;
             let mut batch = Batch::new();
             batch.delete(&stored);
             // Two owners who remove each other need each other; one of them is late and looks again.
             batch.changes.extend(self.other_owner(&stored).await?);
             batch.events.push(self.event(actor, "grant.remove", &stored));
-            let done = self.commit(batch).await;
-            self.0.authorizer.changed(organization).await;
-            match done {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        });
+        let done = done.await;
+        self.0.authorizer.changed(organization).await;
+        done
     }
 
     /// Who has which role.

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query, Value};
 use crate::records::Batch;
 
-use super::{Depot, retry};
+use super::Depot;
 
 /// A new policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Depot {
         check_text("name", &new.name, 256)?;
         check_optional_text("description", &new.description, 1_000)?;
         self.check_condition(&new.condition)?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let mut batch = Batch::new();
             let policy = Policy {
                 number: self.take_number::<Policy>(&mut batch, organization).await?,
@@ -63,13 +63,9 @@ impl Depot {
             let stored = Stored::new(organization, policy, self.now());
             batch.insert(&stored)?;
             batch.events.push(self.event(actor, "policy.create", &stored));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// Whether a condition is understood.
@@ -153,11 +149,9 @@ impl Depot {
         /// How many releases the message names.
         const NAMED: u32 = 10;
         self.authorize(actor, permission::POLICY_REMOVE, Target::organization(organization)).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let stored: Stored<Policy> = self.load(organization, id).await?;
-            if expected.is_some_and(|expected| expected != stored.revision) {
-                return Err(Error::stale(Some(stored.revision)));
-            }
+            stored.check_revision(expected)?;
             let naming = Query::of::<Release>(organization)
                 .filter(Field::parse("policies")?, Op::Eq(id.into()))
                 .limit(NAMED);
@@ -175,12 +169,9 @@ impl Depot {
             let mut batch = Batch::new();
             batch.delete(&stored);
             batch.events.push(self.event(actor, "policy.remove", &stored));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
-                other => return other,
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Adds to `batch` what keeps these policies from being removed at the same time: each is written.

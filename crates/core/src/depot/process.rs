@@ -19,9 +19,9 @@ use crate::inspect::{Hint, Inspection, NoInspector, Problem};
 use crate::query::{Field, Op, Query, Sort, Value};
 use crate::records::Batch;
 
+use super::Depot;
 use super::assets::{NewAsset, NewFile};
 use super::describe::{class_of, tidy};
-use super::{Depot, retry};
 
 /// What a build could not be read for, beyond the inspector's own codes: it was given up.
 const ABANDONED: &str = "E_ABANDONED";
@@ -220,7 +220,12 @@ impl Depot {
             file.inspection = inspection;
             read.class = class_of(file);
         }
-        for attempt in 1.. {
+        let finished = self.commit_made(|| async {
+            // Only while the job is still this worker's.
+            let mine = self.find::<Job>(Id::NIL, job.id).await?;
+            if mine.is_none_or(|found| found.revision != job.revision) {
+                return Err(Error::stale(None));
+            }
             let now = self.now();
             let app: Stored<App> = self.load(organization, build.app).await?;
             let mut counted = app.value.clone();
@@ -258,20 +263,14 @@ impl Depot {
             batch.update(&ended)?;
             batch.update(&app.changed(counted, now))?;
             batch.events.push(self.event(&worker, action, &ended));
-            let error = match self.commit(batch).await {
-                Ok(()) => return Ok(ended),
-                Err(error) => error,
-            };
-            // Worth another try only while the job is still this worker's: what differs then is the app.
-            let mine = self.find::<Job>(Id::NIL, job.id).await?;
-            if retry(&error, attempt) && mine.is_some_and(|found| found.revision == job.revision) {
-                continue;
+            Ok((batch, ended))
+        });
+        match (finished.await, icon) {
+            (Err(error), Some((blob, _))) => {
+                self.give_up(blob, error).await?;
+                self.load(organization, build.id).await
             }
-            return match icon {
-                Some((blob, _)) => self.settle(blob, error).await.map(|()| ended),
-                None => Err(error),
-            };
+            (finished, _) => finished,
         }
-        Err(Error::stale(None))
     }
 }

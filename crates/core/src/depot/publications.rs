@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::records::Batch;
 
 use super::stores::check_count;
-use super::{Depot, check_extra, on_app, retry};
+use super::{Depot, check_extra, on_app};
 
 /// All that is said of a publication; what is left out of a change goes back to its default.
 #[derive(Clone, PartialEq)]
@@ -58,7 +58,7 @@ impl Depot {
             return Err(Error::invalid("password", "is required"));
         }
         let id = Id::generate();
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let app: Stored<App> = self.load(organization, app).await?;
             self.check_selection(&app, &new.publication.selection).await?;
             let listing = Listing {
@@ -79,13 +79,9 @@ impl Depot {
             // Orders this against lifecycle steps of the app, which write the app too.
             batch.update(&app.changed(app.value.clone(), self.now()))?;
             batch.events.push(self.event(actor, "listing.create", &listing));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(listing),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, listing))
+        })
+        .await
     }
 
     /// A publication, whatever its audience: for those who run the store.
@@ -119,7 +115,7 @@ impl Depot {
         let found = self.publication(actor, organization, id).await?;
         self.authorize(actor, permission::LISTING_UPDATE, Target::app(organization, found.app)).await?;
         let digest = self.check_publication(organization, &new).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let listing = self.publication(actor, organization, id).await?;
             let app: Stored<App> = self.load(organization, listing.app).await?;
             self.check_selection(&app, &new.publication.selection).await?;
@@ -137,13 +133,9 @@ impl Depot {
             self.put_listing_password(&mut batch, &next, digest.as_deref()).await?;
             batch.update(&app.changed(app.value.clone(), self.now()))?;
             batch.events.push(self.event(actor, "listing.update", &next));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// The organization's main store, opened if there is none: whoever may publish may have a place for it.

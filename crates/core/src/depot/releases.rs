@@ -14,7 +14,7 @@ use crate::lifecycle::State;
 use crate::query::{Field, Op, Page, Query};
 use crate::records::{Batch, Change};
 
-use super::{Depot, NewApp, on_app, retry};
+use super::{Depot, NewApp, on_app};
 
 /// A new release.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,21 +107,17 @@ impl Depot {
         app: Id<App>,
         new: NewRelease,
     ) -> Result<Stored<Release>> {
-        let mut app: Stored<App> = self.load(organization, app).await?;
-        self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
+            let app: Stored<App> = self.load(organization, app).await?;
+            self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
             let release = self.release_of(&app, &new).await?;
             let mut stored = Stored::new(organization, release, self.now());
             let mut batch = Batch::new();
             let counted = self.arrive(actor, &mut batch, &app, &mut stored, new.default).await?;
             batch.update(&app.changed(counted, self.now()))?;
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => app = self.load(organization, app.id).await?,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// Makes an app together with its first release: both, or neither.
@@ -142,23 +138,23 @@ impl Depot {
         self.authorize(actor, permission::RELEASE_CREATE, target).await?;
         let mut app = app.into_app(actor)?;
         let base = app.slug.clone();
-        let (mut number, mut attempt) = (1, 0);
+        let mut number = 1;
         loop {
-            let mut made = Stored::new(organization, app.clone(), self.now());
-            let mut release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
-            let mut batch = Batch::new();
-            made.value = self.arrive(actor, &mut batch, &made, &mut release, true).await?;
-            batch.insert(&made)?;
-            batch.events.push(self.event(actor, "app.create", &made));
-            attempt += 1;
-            match self.commit(batch).await {
-                Ok(()) => return Ok(release),
+            let arrived = self.commit_made(|| async {
+                let mut made = Stored::new(organization, app.clone(), self.now());
+                let mut release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
+                let mut batch = Batch::new();
+                made.value = self.arrive(actor, &mut batch, &made, &mut release, true).await?;
+                batch.insert(&made)?;
+                batch.events.push(self.event(actor, "app.create", &made));
+                Ok((batch, release))
+            });
+            match arrived.await {
                 Err(error) if error.is_taken("slug") && number < NUMBERED => {
                     number += 1;
                     app.slug = format!("{base}-{number}");
                 }
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
+                done => return done,
             }
         }
     }
@@ -176,7 +172,7 @@ impl Depot {
         new: NewVersion,
     ) -> Result<Stored<Release>> {
         check_text("version", &new.version, 256)?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let (source, app) = self.release_and_app(organization, source).await?;
             self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
             let state = self.lifecycle(&app).initial();
@@ -199,13 +195,9 @@ impl Depot {
             let mut batch = Batch::new();
             let counted = self.arrive(actor, &mut batch, &app, &mut stored, new.default).await?;
             batch.update(&app.changed(counted, self.now()))?;
-            match self.commit(batch).await {
-                Ok(()) => return Ok(stored),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, stored))
+        })
+        .await
     }
 
     /// A release.
@@ -246,7 +238,7 @@ impl Depot {
         expected: Option<Revision>,
         change: ReleaseChange,
     ) -> Result<Stored<Release>> {
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let (release, app) = self.release_and_app(organization, id).await?;
             let open = matches!(
                 release.state,
@@ -254,9 +246,7 @@ impl Depot {
             );
             let own = open.then_some(permission::RELEASE_UPDATE_OWN);
             self.authorize_own(actor, permission::RELEASE_UPDATE, own, &app).await?;
-            if expected.is_some_and(|expected| expected != release.revision) {
-                return Err(Error::stale(Some(release.revision)));
-            }
+            release.check_revision(expected)?;
             let mut batch = Batch::new();
             let value = self.changed_release(&mut batch, &release, &change).await?;
             let next = release.changed(value, self.now());
@@ -266,13 +256,9 @@ impl Depot {
                 batch.update(&app)?;
             }
             batch.events.push(self.event(actor, "release.update", &next));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// Removes a release with its documents, and with its package when no other release has it. Who made the app
@@ -290,9 +276,7 @@ impl Depot {
         let (release, app) = self.release_and_app(organization, id).await?;
         let own = Some(permission::RELEASE_REMOVE_OWN);
         self.authorize_own(actor, permission::RELEASE_REMOVE, own, &app).await?;
-        if expected.is_some_and(|expected| expected != release.revision) {
-            return Err(Error::stale(Some(release.revision)));
-        }
+        release.check_revision(expected)?;
         self.drop_release(actor, organization, app.id, release.id).await
     }
 
@@ -305,14 +289,12 @@ impl Depot {
         app: Id<App>,
         id: Id<Release>,
     ) -> Result<()> {
-        let missing = || Error::not_found(Release::NAME);
         self.drop_parts(actor, organization, id).await?;
-        for attempt in 1.. {
+        let dropped = self.commit_made(|| async {
             let release: Option<Stored<Release>> = self.find(organization, id).await?;
             let build: Option<Stored<Build>> = self.find(organization, id.cast()).await?;
-            // What was there a moment ago and is gone was removed by someone else.
             if release.is_none() && build.is_none() {
-                return if attempt == 1 { Err(missing()) } else { Ok(()) };
+                return Err(Error::not_found(Release::NAME));
             }
             let mut batch = Batch::new();
             let app: Option<Stored<App>> = self.find(organization, app).await?;
@@ -351,18 +333,12 @@ impl Depot {
                     blobs.push(blob);
                 }
             }
-            match self.commit(batch).await {
-                Ok(()) => {
-                    for blob in blobs {
-                        self.erase(&blob).await;
-                    }
-                    return Ok(());
-                }
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
+            Ok((batch, blobs))
+        });
+        for blob in dropped.await? {
+            self.erase(&blob).await;
         }
-        Err(Error::stale(None))
+        Ok(())
     }
 
     pub(super) async fn release_and_app(

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::{Batch, Change};
 
-use super::{Depot, retry};
+use super::Depot;
 
 impl Depot {
     /// The organization's own rules that `query` describes.
@@ -35,11 +35,11 @@ impl Depot {
     ) -> Result<Stored<Rule>> {
         self.authorize(actor, permission::RULE_PUT, Target::organization(organization)).await?;
         rule.check()?;
-        for attempt in 1.. {
+        let done = self.commit_made(|| async {
             self.check_rule(organization, &rule).await?;
             let mut batch = Batch::new();
             let stored = match self.find_rule(organization, &rule).await? {
-                Some(found) if found.value == rule => return Ok(found),
+                Some(found) if found.value == rule => return Ok((batch, found)),
                 Some(found) => {
                     let next = found.changed(rule.clone(), self.now());
                     batch.update(&next)?;
@@ -52,16 +52,11 @@ impl Depot {
                 }
             };
             batch.events.push(self.event(actor, "rule.put", &stored));
-            let done = self.commit(batch).await;
-            self.0.authorizer.changed(organization).await;
-            match done {
-                Ok(()) => return Ok(stored),
-                Err(error) if error.is_taken("rule") && attempt < 16 => {}
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, stored))
+        });
+        let done = done.await;
+        self.0.authorizer.changed(organization).await;
+        done
     }
 
     /// Removes one of the organization's own rules. The next decision knows.

@@ -14,7 +14,7 @@ use crate::records::Batch;
 use crate::secret::{Parts, SESSION_PREFIX, Text};
 
 use super::users::PASSWORD_LIMIT;
-use super::{Depot, Entrance, retry};
+use super::{Depot, Entrance};
 
 /// How old the last use that a session tells may be before another is written down.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
@@ -168,7 +168,7 @@ impl Depot {
         let kept: Option<Stored<Password>> = self.find(organization, id.cast()).await?;
         let kept = kept.as_ref().map(|kept| kept.digest.as_str());
         let verdict = self.0.passwords.verify(password, kept).await?;
-        let mut user =
+        let user =
             found.filter(|user| user.enabled && verdict != Verdict::Wrong && admits(user)).ok_or_else(bad)?;
         let generation = user.generation;
         let policy = by(&user).map(|policy| policy.id);
@@ -178,7 +178,10 @@ impl Depot {
         };
 
         let text = Text::generate(SESSION_PREFIX, organization)?;
-        for attempt in 1.. {
+        let let_in = self.commit_made(|| async {
+            // Whoever changed the user meanwhile may have shut them out, or given them another password.
+            let user: Option<Stored<User>> = self.find(organization, user.id).await?;
+            let user = user.filter(|user| user.enabled && user.generation == generation).ok_or_else(bad)?;
             let now = self.now();
             let session = Session {
                 digest: text.parts().digest(),
@@ -200,23 +203,15 @@ impl Depot {
             }
             let actor = Actor { origin: origin.clone(), ..signed_in.actor() };
             batch.events.push(self.event(&actor, "session.create", &signed_in.session));
-            match self.commit(batch).await {
-                Ok(()) => {
-                    self.0.attempts.forget(organization, &account);
-                    if let Some(previous) = previous {
-                        // Whatever it was, it is over; a client may send anything here.
-                        let _ = self.sign_out(previous).await;
-                    }
-                    return Ok(IssuedSession { token: text.into_text(), signed_in });
-                }
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-            // Whoever changed the user may have shut them out, or given them another password.
-            let again: Option<Stored<User>> = self.find(organization, user.id).await?;
-            user = again.filter(|user| user.enabled && user.generation == generation).ok_or_else(bad)?;
+            Ok((batch, signed_in))
+        });
+        let signed_in = let_in.await?;
+        self.0.attempts.forget(organization, &account);
+        if let Some(previous) = previous {
+            // Whatever it was, it is over; a client may send anything here.
+            let _ = self.sign_out(previous).await;
         }
-        Err(Error::internal("unreachable: every attempt returns"))
+        Ok(IssuedSession { token: text.into_text(), signed_in })
     }
 
     /// Who presents this session.
@@ -247,7 +242,7 @@ impl Depot {
     /// # Errors
     /// As [`Depot::session`].
     pub async fn renew_session(&self, token: &str) -> Result<IssuedSession> {
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let SignedIn { user, session } = self.session(token).await?;
             let text = Text::generate(SESSION_PREFIX, session.organization)?;
             let now = self.now();
@@ -256,13 +251,9 @@ impl Depot {
             let mut batch = Batch::new();
             batch.update(&signed_in.session)?;
             batch.events.push(self.event(&signed_in.actor(), "session.renew", &signed_in.session));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(IssuedSession { token: text.into_text(), signed_in }),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, IssuedSession { token: text.into_text(), signed_in }))
+        })
+        .await
     }
 
     /// Ends the session that is presented.
@@ -350,21 +341,16 @@ impl Depot {
         Ok(found.filter(|session| session.digest.is(&digest)))
     }
 
-    async fn remove_session(&self, actor: &Actor, mut session: Stored<Session>) -> Result<()> {
-        for attempt in 1.. {
+    async fn remove_session(&self, actor: &Actor, session: Stored<Session>) -> Result<()> {
+        self.commit_made(|| async {
             let mut batch = Batch::new();
-            batch.delete(&session);
-            batch.events.push(self.event(actor, "session.remove", &session));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
+            if let Some(session) = self.find::<Session>(session.organization, session.id).await? {
+                batch.delete(&session);
+                batch.events.push(self.event(actor, "session.remove", &session));
             }
-            match self.find(session.organization, session.id).await? {
-                Some(again) => session = again,
-                None => return Ok(()),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Another request of the session may do the same just now; one of them is enough, and none is worth failing for.

@@ -7,12 +7,12 @@ use crate::domain::{
     App, Build, Event, EventFilter, Id, Listing, Offer, Organization, Release, Selection, Stored,
     check_optional_text,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lifecycle::{Lifecycle, State, Verb};
 use crate::query::{Field, Op, Query};
 use crate::records::Batch;
 
-use super::{Depot, on_app, retry};
+use super::{Depot, on_app};
 
 impl Depot {
     /// The lifecycle that an app's releases follow.
@@ -33,7 +33,7 @@ impl Depot {
         comment: &str,
     ) -> Result<Stored<Release>> {
         check_optional_text("comment", comment, 1_000)?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let (release, app) = self.release_and_app(organization, id).await?;
             self.authorize(actor, verb.permission(), on_app(&app)).await?;
             let to = self.lifecycle(&app).step(release.state, verb)?;
@@ -51,14 +51,9 @@ impl Depot {
                 event.detail.insert("comment".to_owned(), comment.into());
             }
             batch.events.push(event);
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                // Someone else came first: look again, and ask the table again.
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// What happened to a release, newest first: at most 1000 events.

@@ -13,7 +13,7 @@ use crate::records::Batch;
 use crate::storage_factory::Credentials;
 use crate::vault::SealingKey;
 
-use super::{Depot, retry};
+use super::Depot;
 
 /// What a storage provider should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +96,9 @@ impl Depot {
         change: StorageProviderChange,
     ) -> Result<Stored<StorageProvider>> {
         self.authorize(actor, permission::PROVIDER_UPDATE, Target::organization(organization)).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let stored: Stored<StorageProvider> = self.load(organization, id).await?;
-            if expected.is_some_and(|expected| expected != stored.revision) {
-                return Err(Error::stale(Some(stored.revision)));
-            }
+            stored.check_revision(expected)?;
             let mut value = stored.value.clone();
             let StorageProviderChange { name, region, bucket, service, credentials } = change.clone();
             value.name = name.unwrap_or(value.name);
@@ -115,13 +113,9 @@ impl Depot {
             let mut batch = Batch::new();
             batch.update(&next)?;
             batch.events.push(self.event(actor, "storageProvider.update", &next));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) && expected.is_none() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// Asks a storage provider for an object. There need not be one; it has to answer.
@@ -164,25 +158,20 @@ impl Depot {
         Ok(resealed)
     }
 
-    async fn reseal_one(&self, key: &SealingKey, mut stored: Stored<StorageProvider>) -> Result<bool> {
-        for attempt in 1.. {
+    async fn reseal_one(&self, key: &SealingKey, stored: Stored<StorageProvider>) -> Result<bool> {
+        self.commit_made(|| async {
+            let mut batch = Batch::new();
+            let stored = self.find::<StorageProvider>(stored.organization, stored.id).await?;
+            let Some(stored) = stored else { return Ok((batch, false)) };
             let context = context(&stored);
             let outdated = stored.credentials.as_ref().filter(|sealed| key.is_outdated(sealed, &context));
-            let Some(sealed) = outdated else { return Ok(false) };
+            let Some(sealed) = outdated else { return Ok((batch, false)) };
             let credentials = Some(key.seal(&key.open(sealed, &context)?, &context)?);
             let value = StorageProvider { credentials, ..stored.value.clone() };
-            let mut batch = Batch::new();
             batch.update(&Stored { value, revision: stored.revision + 1, ..stored.clone() })?;
-            match self.commit(batch).await {
-                Ok(()) => return Ok(true),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-            // Changed or removed meanwhile.
-            let Some(now) = self.find(stored.organization, stored.id).await? else { return Ok(false) };
-            stored = now;
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, true))
+        })
+        .await
     }
 
     /// Removes a storage provider in which no asset lies and that no app names. Its objects stay.
@@ -197,19 +186,16 @@ impl Depot {
         id: Id<StorageProvider>,
     ) -> Result<()> {
         self.authorize(actor, permission::PROVIDER_REMOVE, Target::organization(organization)).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let stored: Stored<StorageProvider> = self.load(organization, id).await?;
             self.check_unused(&stored).await?;
             self.check_unnamed(&stored).await?;
             let mut batch = Batch::new();
             batch.delete(&stored);
             batch.events.push(self.event(actor, "storageProvider.remove", &stored));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// A storage provider of the organization, and its objects.

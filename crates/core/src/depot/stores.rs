@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Condition, Field, Op, Page, Query, Sort, Value};
 use crate::records::Batch;
 
-use super::{Depot, ListingChange, SetChange, on_app, retry};
+use super::{Depot, ListingChange, SetChange, on_app};
 
 /// What to change of a store; `None` leaves as is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -163,11 +163,9 @@ impl Depot {
     ) -> Result<Stored<Store>> {
         self.authorize(actor, permission::STORE_UPDATE, Target::organization(organization)).await?;
         self.check_auth_policies(organization, &change.policies).await?;
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let stored: Stored<Store> = self.load(organization, id).await?;
-            if expected.is_some_and(|expected| expected != stored.revision) {
-                return Err(Error::stale(Some(stored.revision)));
-            }
+            stored.check_revision(expected)?;
             let mut store = stored.value.clone();
             change.apply(&mut store)?;
             let next = stored.changed(store, self.now());
@@ -178,13 +176,9 @@ impl Depot {
                 let changes = self.show_only(&next, apps).await?;
                 self.relist_each(actor, &mut batch, organization, id, &changes).await?;
             }
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// What has to change for a store to show these apps and no others.

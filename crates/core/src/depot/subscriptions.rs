@@ -8,7 +8,7 @@ use crate::lifecycle::State;
 use crate::query::{Clause, Condition, Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, Download, on_app, retry};
+use super::{Depot, Download, on_app};
 
 impl Depot {
     /// The published releases that `query` describes and whose own audience includes the actor. What stores list is
@@ -178,7 +178,7 @@ impl Depot {
         if !(1..=5).contains(&stars) {
             return Err(Error::invalid("rating", "1 to 5"));
         }
-        for attempt in 1.. {
+        self.commit_made(|| async {
             let (release, app) = self.release_and_app(organization, id).await?;
             self.authorize(actor, permission::STORE_INSTALL, on_app(&app)).await?;
             self.sees(actor, &release, &app).await?;
@@ -199,13 +199,9 @@ impl Depot {
             let next = release.changed(Release { rating, ..release.value.clone() }, self.now());
             batch.update(&next)?;
             batch.events.push(self.event(actor, "release.rate", &next));
-            match self.commit(batch).await {
-                Ok(()) => return Ok(next),
-                Err(error) if retry(&error, attempt) || error.is_taken("reviewer") && attempt < 16 => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::stale(None))
+            Ok((batch, next))
+        })
+        .await
     }
 
     /// The actor's own stars for a release, if they gave any.

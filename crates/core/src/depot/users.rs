@@ -10,7 +10,7 @@ use crate::error::{CredentialFault, Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
-use super::{Depot, check_extra, retry};
+use super::{Depot, check_extra};
 
 /// The longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3, without the angle brackets).
 const EMAIL_LIMIT: usize = 254;
@@ -186,7 +186,7 @@ impl Depot {
         id: Id<User>,
     ) -> Result<()> {
         let subject = Subject::from(id);
-        for attempt in 1.. {
+        let done = self.commit_made(|| async {
             let user = self.user_to_change(actor, permission::USER_REMOVE, organization, id).await?;
             let mut batch = Batch::new();
             batch.delete(&user);
@@ -210,14 +210,11 @@ impl Depot {
                 batch.update(&group.changed(left, self.now()))?;
             }
             batch.events.push(self.event(actor, "user.remove", &user));
-            let done = self.commit(batch).await;
-            self.0.authorizer.changed(organization).await;
-            match done {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
-            }
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        });
+        let done = done.await;
+        self.0.authorizer.changed(organization).await;
+        done
     }
 
     /// Gives a user a password, and ends their sessions. Only an owner does it to an owner.
@@ -299,21 +296,17 @@ impl Depot {
         }
         let (organization, id) = (user.organization, user.id);
         let digest = self.0.passwords.hash(password).await?;
-        let mut current = user;
-        for attempt in 1.. {
+        self.commit_made(|| async {
+            let current: Stored<User> = self.load(organization, id).await?;
             let mut batch = Batch::new();
             let next = User { generation: current.generation + 1, ..current.value.clone() };
             let next = current.changed(next, self.now());
             batch.update(&next)?;
             self.put_password(&mut batch, &next, &digest).await?;
             batch.events.push(self.event(actor, "user.password", &next));
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => {}
-                other => return other,
-            }
-            current = self.load(organization, id).await?;
-        }
-        Err(Error::internal("unreachable: every attempt returns"))
+            Ok((batch, ()))
+        })
+        .await
     }
 
     pub(super) async fn put_password(

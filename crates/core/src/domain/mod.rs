@@ -343,6 +343,14 @@ impl<T: Entity> Stored<T> {
         Self { revision: self.revision + 1, updated_at: now, value, ..*self }
     }
 
+    /// Fails with `Conflict(Stale)` when another revision is expected than this one.
+    pub(crate) fn check_revision(&self, expected: Option<Revision>) -> Result<()> {
+        match expected {
+            Some(expected) if expected != self.revision => Err(Error::stale(Some(self.revision))),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a record.
     ///
     /// # Errors

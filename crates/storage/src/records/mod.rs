@@ -152,17 +152,25 @@ impl<E: Engine> Store<E> {
         clause.any.iter().all(|condition| self.0.dialect().evaluates(&condition.op))
     }
 
-    /// The plan's lines, one column of each row.
+    /// The plan's lines, one column of each row: of the page, then of the count if there is one.
     async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         query.check()?;
         query::check_texts(query)?;
         let remote = query.clauses.iter().filter(|clause| self.evaluates(clause)).cloned().collect();
         let remote = Query { clauses: remote, ..query.clone() };
-        let mut statement = query::select(self.0.dialect(), &remote, query.limit.saturating_add(1))?;
-        let (explain, shapes) = self.0.dialect().explain();
-        statement.sql = format!("{explain} {}", statement.sql).into();
-        let rows = self.reader().await?.rows(statement, shapes).await.map_err(|e| self.fault(e))?;
-        rows.into_iter().map(|row| row.last_text()).collect()
+        let dialect = self.0.dialect();
+        let mut statements = vec![query::select(dialect, &remote, query.limit.saturating_add(1))?];
+        statements.extend(query.count.then(|| query::count(dialect, &remote)));
+        let (explain, shapes) = dialect.explain();
+        let mut lines = Vec::new();
+        for mut statement in statements {
+            statement.sql = format!("{explain} {}", statement.sql).into();
+            let rows = self.reader().await?.rows(statement, shapes).await.map_err(|e| self.fault(e))?;
+            for row in rows {
+                lines.push(row.last_text()?);
+            }
+        }
+        Ok(lines)
     }
 
     async fn count(&self, session: &mut dyn Session, query: &Query) -> Result<u64> {

@@ -68,6 +68,23 @@ pub(crate) async fn are_used(engine: Engine) {
     assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort Key"), "{plan}");
 }
 
+/// A count of what many records share is taken from the index too, with the statistics that closing leaves behind.
+pub(crate) async fn are_used_for_what_many_share(engine: Engine) {
+    let tenant = Id::generate();
+    for half in 0..2 {
+        let records = (0..3_000).map(|n| {
+            record(tenant, json!({"name": format!("n{half}"), "class": "c", "content": {"length": n}}))
+        });
+        engine.store().commit(insertion(records)).await.unwrap();
+    }
+    let engine = engine.reopen().await.unwrap();
+    let query = Query::of::<Asset>(tenant).limit(25).counted();
+    let query = query.filter(Field::parse("name").unwrap(), Op::Eq("n1".into()));
+    let plan = plan(&engine, &query).await;
+    let count = plan.lines().last().unwrap();
+    assert!(count.contains("declared_asset_name"), "{plan}");
+}
+
 /// How the engine would answer the query.
 async fn plan(engine: &Engine, query: &Query) -> String {
     let lines: Vec<String> = match engine {

@@ -27,8 +27,6 @@ pub(super) struct Fetch {
     /// Whether the token leads to the manifest.
     to_manifest: bool,
     asset: Stored<Asset>,
-    /// Whether the package went out already.
-    is_used: bool,
     method: Method,
     headers: HeaderMap,
 }
@@ -40,19 +38,15 @@ impl FromRequestParts<Arc<Backend>> for Fetch {
         let token = part(parts, "token").await?.unwrap_or_default();
         let (ticket, to_manifest) =
             token.strip_suffix(MANIFEST).map_or((token.as_str(), false), |ticket| (ticket, true));
-        let found = backend.depot.ticketed(ticket).await.map_err(unknown)?;
-        let (asset, is_used) = (found.asset, found.ticket.started_at.is_some());
+        let asset = backend.depot.ticketed(ticket).await.map_err(unknown)?.asset;
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let (backend, ticket) = (Arc::clone(backend), ticket.to_owned());
-        Ok(Self { backend, ticket, to_manifest, asset, is_used, method, headers })
+        Ok(Self { backend, ticket, to_manifest, asset, method, headers })
     }
 }
 
-/// Leads to the package, or to the manifest that leads there: until the package is fetched.
+/// Leads to the package, or to the manifest that leads there.
 pub(super) async fn follow(fetch: Fetch) -> Answered {
-    if fetch.is_used {
-        return Err(Error::unauthenticated(CredentialFault::Bad).into());
-    }
     let to = if fetch.to_manifest {
         format!("{}/v1/download/{}/manifest.plist", fetch.backend.public_url, fetch.ticket)
     } else {

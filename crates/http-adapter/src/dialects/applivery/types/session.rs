@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use appdepot_core::depot::IssuedSession;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::fault::Fault;
 use super::{Fields, TEXT_LIMIT, Wrong};
@@ -27,10 +27,9 @@ impl Credentials {
         if root.required(&mut wrong, "provider", TEXT_LIMIT) != "traditional" {
             wrong.one_of("provider", &["traditional"]);
         }
-        let Some(payload) = root.object(&mut wrong, "payload", "payload.") else {
-            wrong.add("payload", "is required");
-            return wrong.into_result(None).and_then(|none| none.ok_or_else(Fault::internal));
-        };
+        // Without it, each of its fields is what lacks.
+        let none = Map::new();
+        let payload = root.object(&mut wrong, "payload", "payload.").unwrap_or(Fields(&none, "payload."));
         let credentials = Self {
             organization: payload.text(&mut wrong, "organization", TEXT_LIMIT),
             email: payload.required(&mut wrong, "email", TEXT_LIMIT),
