@@ -16,6 +16,9 @@ use super::engine::{Session, Shape, Statement};
 /// The longest text that is part of an index, in bytes: claims, declared fields, actions. PostgreSQL's index
 /// entries end at 2,704 bytes.
 pub(super) const TEXT_LIMIT: usize = 2_000;
+/// What says which record, given its key as `$1` to `$3`. SQLite holds a bare parameter against what partial indexes
+/// ask for, and would compile the statement anew for every value; it takes the result of a cast for what it is.
+pub(super) const BY_KEY: &str = "organization = $1 AND kind = CAST($2 AS text) AND id = $3";
 /// How many events one statement writes.
 const EVENTS_AT_ONCE: usize = 100;
 
@@ -171,7 +174,7 @@ pub(super) async fn apply(session: &mut dyn Session, dialect: Dialect, plan: &Pl
                 wanted.extend(fresh.map(|claim| (step, claim)));
             }
             Action::Delete(_) => {
-                let sql = "DELETE FROM claims WHERE organization = $1 AND kind = $2 AND id = $3";
+                let sql = format!("DELETE FROM claims WHERE {BY_KEY}");
                 session.execute(step.keyed(sql, [])).await?;
             }
             Action::Bump(_) | Action::Require => {}
@@ -199,18 +202,11 @@ async fn write(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resu
             session.execute(step.keyed(sql, written.values()?)).await?
         }
         Action::Update(written) => {
-            let sql = match dialect {
-                #[cfg(feature = "sqlite")]
-                Dialect::Sqlite => {
-                    "UPDATE records SET revision = $4, created_at = $5, updated_at = $6, batch = $7, schema = $8, \
-                     body = $9 WHERE organization = $1 AND kind = $2 AND id = $3 AND revision = $4 - 1"
-                }
-                #[cfg(feature = "postgres")]
-                Dialect::Postgres => {
-                    "UPDATE records SET revision = $4, created_at = $5, updated_at = $6, batch = $7, schema = $8, \
-                     body = $9::jsonb WHERE organization = $1 AND kind = $2 AND id = $3 AND revision = $4 - 1"
-                }
-            };
+            let body = dialect.new_body();
+            let sql = format!(
+                "UPDATE records SET revision = $4, created_at = $5, updated_at = $6, batch = $7, schema = $8, \
+                 body = {body} WHERE {BY_KEY} AND revision = $4 - 1"
+            );
             session.execute(step.keyed(sql, written.values()?)).await?
         }
         // Waits for whoever counts at the same time, instead of failing.
@@ -223,51 +219,40 @@ async fn write(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resu
             session.execute(step.keyed(sql, written.values()?)).await?
         }
         Action::Delete(revision) => {
-            let sql =
-                "DELETE FROM records WHERE organization = $1 AND kind = $2 AND id = $3 AND revision = $4";
+            let sql = format!("DELETE FROM records WHERE {BY_KEY} AND revision = $4");
             match i64::try_from(*revision) {
                 Ok(revision) => session.execute(step.keyed(sql, [revision.into()])).await?,
                 Err(_) => 0,
             }
         }
         Action::Require => {
-            let sql = match dialect {
+            let lock = match dialect {
                 #[cfg(feature = "sqlite")]
-                Dialect::Sqlite => {
-                    "SELECT revision FROM records WHERE organization = $1 AND kind = $2 AND id = $3"
-                }
+                Dialect::Sqlite => "",
                 // Keeps it from being deleted until this transaction ends, and lets it be updated.
                 #[cfg(feature = "postgres")]
-                Dialect::Postgres => {
-                    "SELECT revision FROM records WHERE organization = $1 AND kind = $2 AND id = $3 FOR KEY SHARE"
-                }
+                Dialect::Postgres => " FOR KEY SHARE",
             };
+            let sql = format!("SELECT revision FROM records WHERE {BY_KEY}{lock}");
             session.rows(step.keyed(sql, []), &[Shape::Integer]).await?.len() as u64
         }
     };
     if changed == 1 {
         return Ok(());
     }
-    let sql = "SELECT revision FROM records WHERE organization = $1 AND kind = $2 AND id = $3";
+    let sql = format!("SELECT revision FROM records WHERE {BY_KEY}");
     let rows = session.rows(step.keyed(sql, []), &[Shape::Integer]).await?;
     let current = rows.into_iter().next().and_then(|mut row| row.integer().ok());
     Err(Error::stale(current.and_then(|revision| Revision::try_from(revision).ok())).into())
 }
 
 /// The statement that writes a new record.
-fn insertion(dialect: Dialect) -> &'static str {
-    match dialect {
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => {
-            "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-        }
-        #[cfg(feature = "postgres")]
-        Dialect::Postgres => {
-            "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)"
-        }
-    }
+fn insertion(dialect: Dialect) -> String {
+    format!(
+        "INSERT INTO records (organization, kind, id, revision, created_at, updated_at, batch, schema, body) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, {})",
+        dialect.new_body()
+    )
 }
 
 impl Written {
@@ -287,15 +272,14 @@ impl Written {
 
 /// Gives up the claims of a record that are not among `claims`, and returns those that it keeps.
 async fn give_up(session: &mut dyn Session, step: &Step, claims: &[Claim]) -> Result<Vec<Claim>, Failure> {
-    let sql = "SELECT space, value FROM claims WHERE organization = $1 AND kind = $2 AND id = $3";
+    let sql = format!("SELECT space, value FROM claims WHERE {BY_KEY}");
     let mut kept = Vec::new();
     for mut row in session.rows(step.keyed(sql, []), &[Shape::Text, Shape::Text]).await? {
         let (space, value) = (row.text()?, row.text()?);
         match claims.iter().find(|claim| claim.space == space && claim.value == value) {
             Some(claim) => kept.push(claim.clone()),
             None => {
-                let sql = "DELETE FROM claims \
-                           WHERE organization = $1 AND kind = $2 AND id = $3 AND space = $4 AND value = $5";
+                let sql = format!("DELETE FROM claims WHERE {BY_KEY} AND space = $4 AND value = $5");
                 session.execute(step.keyed(sql, [space.into(), value.into()])).await?;
             }
         }

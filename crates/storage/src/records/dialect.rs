@@ -25,6 +25,16 @@ impl Dialect {
         }
     }
 
+    /// The text that is the ninth value, as a body to write.
+    pub(super) fn new_body(self) -> &'static str {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => "$9",
+            #[cfg(feature = "postgres")]
+            Self::Postgres => "$9::jsonb",
+        }
+    }
+
     /// What asks for a statement's plan, and the columns of the answer, of which the last is of interest.
     pub(super) fn explain(self) -> (&'static str, &'static [Shape]) {
         match self {
@@ -60,6 +70,23 @@ impl Dialect {
             Self::Postgres => select.build(sea_query::PostgresQueryBuilder),
         };
         Statement::new(sql, values.0)
+    }
+
+    /// The statement for at most `limit` rows after the first `skip`. SQLite plans with the limit and would compile the
+    /// statement anew for each one given as a value, so it stands in the text.
+    pub(super) fn build_page(self, select: &SelectStatement, limit: u32, skip: u64) -> Statement {
+        let Statement { sql, mut values } = self.build(select);
+        let mut sql = format!("{sql} LIMIT {limit}");
+        if skip > 0 {
+            values.push(skip.into());
+            match self {
+                #[cfg(feature = "sqlite")]
+                Self::Sqlite => sql.push_str(" OFFSET ?"),
+                #[cfg(feature = "postgres")]
+                Self::Postgres => sql.push_str(&format!(" OFFSET ${}", values.len())),
+            }
+        }
+        Statement::new(sql, values)
     }
 }
 

@@ -21,7 +21,7 @@ use appdepot_core::records::{Batch, Key, Record};
 use appdepot_core::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
-use commit::{Failure, Plan};
+use commit::{BY_KEY, Failure, Plan};
 use engine::{Engine, Row, Session, Shape, Statement};
 
 #[cfg(feature = "postgres")]
@@ -64,9 +64,7 @@ impl<E: Engine> Store<E> {
             Key::Id { organization, kind, id } => (
                 *kind,
                 Statement::new(
-                    format!(
-                        "SELECT {columns} FROM records r WHERE r.organization = $1 AND r.kind = $2 AND r.id = $3"
-                    ),
+                    format!("SELECT {columns} FROM records r WHERE {BY_KEY}"),
                     [organization.to_string().into(), kind.as_str().into(), id.to_string().into()],
                 ),
             ),
@@ -78,7 +76,7 @@ impl<E: Engine> Store<E> {
                     format!(
                         "SELECT {columns} FROM claims c JOIN records r \
                          ON r.organization = c.organization AND r.kind = c.kind AND r.id = c.id \
-                         WHERE c.organization = $1 AND c.kind = $2 AND c.space = $3 AND c.value = $4"
+                         WHERE c.organization = $1 AND c.kind = CAST($2 AS text) AND c.space = $3 AND c.value = $4"
                     ),
                     [
                         organization.to_string().into(),

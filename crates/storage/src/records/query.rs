@@ -60,21 +60,18 @@ pub(super) fn select(dialect: Dialect, query: &Query, limit: u32) -> Result<Stat
         _ => matching(dialect, query, &mut select),
     }
     let order = order(dialect, query);
-    match &query.page {
-        Paging::Skip(0) => {}
-        Paging::Skip(count) => {
-            select.offset(*count);
-        }
+    let skip = match &query.page {
+        Paging::Skip(count) => *count,
         Paging::After(cursor) => {
             let values = cursor::read(query, cursor)?;
             select.and_where(after(dialect, query, &order, &values)?.into_expr());
+            0
         }
-    }
+    };
     for (column, descending) in order {
         select.order_by_expr(column.into_expr(), if descending { Order::Desc } else { Order::Asc });
     }
-    select.limit(u64::from(limit));
-    Ok(dialect.build(&select))
+    Ok(dialect.build_page(&select, limit, skip))
 }
 
 /// Whether the number of all matches is known without counting records one by one on its own.
@@ -135,8 +132,8 @@ pub(super) fn events(dialect: Dialect, filter: &EventFilter) -> Result<Statement
         }
     }
     let order = if filter.newest_first { Order::Desc } else { Order::Asc };
-    select.order_by_expr(Expr::cust("sequence"), order).limit(u64::from(filter.limit));
-    Ok(dialect.build(&select))
+    select.order_by_expr(Expr::cust("sequence"), order);
+    Ok(dialect.build_page(&select, filter.limit, 0))
 }
 
 fn matching(dialect: Dialect, query: &Query, select: &mut SelectStatement) {
