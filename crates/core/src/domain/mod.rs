@@ -133,6 +133,8 @@ pub struct Declared {
 pub enum Holds {
     /// A text.
     Text,
+    /// One of a few texts, each of which many records share: the last thing to look records up by.
+    Word,
     /// A number.
     Number,
     /// A list, or a path through one: matched by membership.
@@ -214,6 +216,9 @@ impl Kind {
         const fn text(path: &'static str) -> Declared {
             Declared { path, holds: Holds::Text }
         }
+        const fn word(path: &'static str) -> Declared {
+            Declared { path, holds: Holds::Word }
+        }
         const fn number(path: &'static str) -> Declared {
             Declared { path, holds: Holds::Number }
         }
@@ -226,12 +231,12 @@ impl Kind {
                     &[
                         text("name"),
                         text("alias"),
-                        text("access"),
-                        text("class"),
-                        text("content.type"),
+                        word("access"),
+                        word("class"),
+                        word("content.type"),
                         text("content.fileName"),
-                        text("content.extension"),
-                        text("content.mediaType"),
+                        word("content.extension"),
+                        word("content.mediaType"),
                         number("content.length"),
                         number("segment"),
                         text("vendor"),
@@ -243,14 +248,14 @@ impl Kind {
                     ]
                 }
             }
-            Self::Blob => const { &[text("state")] },
+            Self::Blob => const { &[word("state")] },
             Self::App => const { &[text("name"), text("slug"), text("owner")] },
             Self::Build => {
                 const {
                     &[
                         text("app"),
-                        text("status"),
-                        text("platform"),
+                        word("status"),
+                        word("platform"),
                         text("version"),
                         text("git.branch"),
                         text("git.tag"),
@@ -263,11 +268,11 @@ impl Kind {
                 const {
                     &[
                         text("app"),
-                        text("state"),
-                        text("platform"),
+                        word("state"),
+                        word("platform"),
                         text("version"),
                         text("asset"),
-                        text("kind"),
+                        word("kind"),
                         text("name"),
                         text("details.owner"),
                         many("details.tags"),
@@ -281,17 +286,17 @@ impl Kind {
                     &[
                         text("store"),
                         text("app"),
-                        text("visibility"),
+                        word("visibility"),
                         text("name"),
                         many("audience.groups"),
                         text("slug"),
-                        text("publication.selection.type"),
+                        word("publication.selection.type"),
                     ]
                 }
             }
             Self::AuthPolicy | Self::StorageProvider => const { &[text("name")] },
             Self::Group => const { &[text("name"), many("members")] },
-            Self::Grant => const { &[text("subject"), text("role")] },
+            Self::Grant => const { &[text("subject"), word("role")] },
             Self::Rule => const { &[text("holder")] },
             Self::Ticket | Self::Pass => const { &[number("expiresAt")] },
             Self::User => const { &[text("email"), text("username"), text("lastName")] },

@@ -248,7 +248,7 @@ fn condition(dialect: Dialect, query: &Query, condition: &Condition) -> Fragment
         Field::CreatedAt => column(Place::integer_column(dialect, "created_at")),
         Field::UpdatedAt => column(Place::integer_column(dialect, "updated_at")),
         Field::Body(path) => match declared::find(query.kind, path).map(|declared| declared.holds) {
-            Some(Holds::Text | Holds::Number) => {
+            Some(Holds::Text | Holds::Word | Holds::Number) => {
                 let place = Place::declared(dialect, path);
                 negatable(op, |op| found(op, &place, true))
             }

@@ -33,9 +33,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 const CACHE: &str = "-16384";
 /// Connections for reading, at most.
 const READERS: usize = 8;
-/// Entries of each index looked at for the planner's statistics. With fewer, a value that many records share looks as
-/// if all had it, and a count goes through every record instead of the index.
-const STATISTICS: u32 = 100_000;
 
 sessions!(sqlx::Sqlite);
 
@@ -97,8 +94,7 @@ impl SqliteRecords {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .optimize_on_close(true, Some(STATISTICS));
+            .synchronous(synchronous);
         let writer = pool(1).connect_with(writing).await.map_err(unopened)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, READERS);
         let count = u32::try_from(count).unwrap_or(2);

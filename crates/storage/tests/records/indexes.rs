@@ -8,6 +8,7 @@ use serde_json::json;
 
 pub(crate) async fn are_used(engine: Engine) {
     let store = engine.store();
+    let sqlite = matches!(engine, Engine::Sqlite(..));
     let tenant = Id::generate();
     for organization in [tenant, Id::generate()] {
         let records = (0..3_000).map(|n| {
@@ -21,10 +22,11 @@ pub(crate) async fn are_used(engine: Engine) {
         });
         store.commit(insertion(records)).await.unwrap();
     }
-    engine.sql("ANALYZE").await.unwrap();
+    if !sqlite {
+        engine.sql("ANALYZE").await.unwrap();
+    }
     let assets = || Query::of::<Asset>(tenant).limit(25);
     let field = |path: &str| Field::parse(path).unwrap();
-    let sqlite = matches!(engine, Engine::Sqlite(..));
     let tries = [
         ("newest first", assets(), "declared_asset_created_at"),
         ("text", assets().filter(field("name"), Op::Eq("n77".into())), "declared_asset_name"),
@@ -38,6 +40,17 @@ pub(crate) async fn are_used(engine: Engine) {
             assets().filter(field("content.length"), Op::Eq(appdepot_core::query::Value::Number(77.0))),
             "declared_asset_content_length",
         ),
+        (
+            "text and one that all share",
+            assets().filter(field("class"), Op::Eq("c".into())).filter(field("name"), Op::Eq("n77".into())),
+            "declared_asset_name",
+        ),
+        (
+            "text and one that all share, other way round",
+            assets().filter(field("name"), Op::Eq("n77".into())).filter(field("class"), Op::Eq("c".into())),
+            "declared_asset_name",
+        ),
+        ("counted", assets().filter(field("name"), Op::Eq("n77".into())).counted(), "declared_asset_name"),
         ("sorted", assets().sort(Sort::ascending(field("name"))), "declared_asset_name"),
         ("sorted down", assets().sort(Sort::descending(field("name"))), "declared_asset_name"),
         (
@@ -56,7 +69,7 @@ pub(crate) async fn are_used(engine: Engine) {
     ];
     for (what, query, index) in tries {
         let plan = plan(&engine, &query).await;
-        assert!(plan.contains(index), "{what}: {plan}");
+        assert!(plan.matches(index).count() > usize::from(query.count), "{what}: {plan}");
         // Several values are several places in the index, and PostgreSQL sorts where it expects few records.
         let sorted = if sqlite { ["texts", "either of two"].contains(&what) } else { query.sort.is_empty() };
         assert!(sorted || !plan.contains("TEMP B-TREE") && !plan.contains("Sort Key"), "{what}: {plan}");
@@ -66,23 +79,6 @@ pub(crate) async fn are_used(engine: Engine) {
     let plan = plan(&engine, &second).await;
     assert!(plan.contains("declared_asset_name"), "{plan}");
     assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort Key"), "{plan}");
-}
-
-/// A count of what many records share is taken from the index too, with the statistics that closing leaves behind.
-pub(crate) async fn are_used_for_what_many_share(engine: Engine) {
-    let tenant = Id::generate();
-    for half in 0..2 {
-        let records = (0..3_000).map(|n| {
-            record(tenant, json!({"name": format!("n{half}"), "class": "c", "content": {"length": n}}))
-        });
-        engine.store().commit(insertion(records)).await.unwrap();
-    }
-    let engine = engine.reopen().await.unwrap();
-    let query = Query::of::<Asset>(tenant).limit(25).counted();
-    let query = query.filter(Field::parse("name").unwrap(), Op::Eq("n1".into()));
-    let plan = plan(&engine, &query).await;
-    let count = plan.lines().last().unwrap();
-    assert!(count.contains("declared_asset_name"), "{plan}");
 }
 
 /// How the engine would answer the query.

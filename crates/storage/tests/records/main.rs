@@ -139,7 +139,6 @@ fn main() {
             pages::pages_are_the_same_from_either_end,
             pages::counts_follow_records,
             indexes::are_used,
-            indexes::are_used_for_what_many_share,
         );
         all.push(Trial::test("sqlite::contention::a_busy_file_is_waited_for", || {
             block_on(contention::a_busy_file_is_waited_for());
