@@ -99,13 +99,13 @@ impl Kind {
     fn files(&self) -> Vec<(PathBuf, u64)> {
         let home = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root =
-            std::env::var_os("APPDEPOT_CORPUS").map_or_else(|| home.join("../shared/corpus"), PathBuf::from);
+            std::env::var_os("APPDEPOT_CORPUS").map_or_else(|| home.join("../../shared/corpus"), PathBuf::from);
         let manifest = std::fs::read_to_string(root.join("MANIFEST.tsv")).unwrap_or_default();
         let rows = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
         let vectors: HashSet<&str> =
             rows.filter(|row| row.get(4) == Some(&"apksig")).map(|row| row[0]).collect();
         let folder = root.join(self.name);
-        let folder = if folder.is_dir() { folder } else { home.join("fixtures") };
+        let folder = if folder.is_dir() { folder } else { home.join("../fixtures") };
         let mut files = Vec::new();
         for entry in folder.read_dir().unwrap() {
             let path = entry.unwrap().path();
