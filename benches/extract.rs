@@ -98,8 +98,8 @@ impl Kind {
     /// The files timed, with their lengths: those that all tools read, apart from the signature vectors.
     fn files(&self) -> Vec<(PathBuf, u64)> {
         let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root =
-            std::env::var_os("APPDEPOT_CORPUS").map_or_else(|| home.join("../../shared/corpus"), PathBuf::from);
+        let root = std::env::var_os("APPDEPOT_CORPUS")
+            .map_or_else(|| home.join("../../shared/corpus"), PathBuf::from);
         let manifest = std::fs::read_to_string(root.join("MANIFEST.tsv")).unwrap_or_default();
         let rows = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
         let vectors: HashSet<&str> =
