@@ -222,44 +222,55 @@ impl Depot {
     pub async fn remove_app(&self, actor: &Actor, organization: Id<Organization>, id: Id<App>) -> Result<()> {
         self.authorize(actor, permission::APP_REMOVE, Target::app(organization, id)).await?;
         for attempt in 1..=ATTEMPTS {
-            // A release or listing that comes in from here on is written down in the app's record, whose revision then
-            // differs. A build that comes in is dropped when it is to be processed.
-            let app: Stored<App> = self.load(organization, id).await?;
-            let of_app =
-                |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(id.into()))) };
-            for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(organization))?).await? {
-                let mut batch = Batch::new();
-                batch.delete(&listing);
-                batch.events.push(self.event(actor, "listing.remove", &listing));
-                self.commit(batch).await?;
+            match self.try_remove_app(actor, organization, id).await {
+                Ok(false) => {}
+                Err(error) if retry(&error, attempt) => {}
+                done => return done.map(drop),
             }
-            let releases = self.list_all::<Release>(of_app(Query::of::<Release>(organization))?).await?;
-            let builds = self.list_all::<Build>(of_app(Query::of::<Build>(organization))?).await?;
-            let ids = releases.iter().map(|release| release.id);
-            let ids: BTreeSet<_> = ids.chain(builds.iter().map(|build| Build::release(build.id))).collect();
-            if !ids.is_empty() {
-                for release in ids {
-                    match self.drop_release(actor, organization, id, release).await {
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        done => done?,
-                    }
-                }
-                continue;
-            }
-            let mut batch = Batch::new();
-            batch.delete(&app);
-            batch.events.push(self.event(actor, "app.remove", &app));
-            let icon = self.drop_picture(&mut batch, organization, app.own_icon).await?;
-            match self.commit(batch).await {
-                Err(error) if retry(&error, attempt) => continue,
-                done => done?,
-            }
-            if let Some(icon) = icon {
-                self.erase(&icon).await;
-            }
-            return Ok(());
         }
         Err(Error::stale(None))
+    }
+
+    /// Removes an app that has no releases any more. One that has is rid of them, and is there for another try.
+    async fn try_remove_app(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        id: Id<App>,
+    ) -> Result<bool> {
+        // A release or listing that comes in from here on is written down in the app's record, whose revision then
+        // differs. A build that comes in is dropped when it is to be processed.
+        let app: Stored<App> = self.load(organization, id).await?;
+        let of_app =
+            |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(id.into()))) };
+        for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(organization))?).await? {
+            let mut batch = Batch::new();
+            batch.delete(&listing);
+            batch.events.push(self.event(actor, "listing.remove", &listing));
+            self.commit(batch).await?;
+        }
+        let releases = self.list_all::<Release>(of_app(Query::of::<Release>(organization))?).await?;
+        let builds = self.list_all::<Build>(of_app(Query::of::<Build>(organization))?).await?;
+        let ids = releases.iter().map(|release| release.id);
+        let ids: BTreeSet<_> = ids.chain(builds.iter().map(|build| Build::release(build.id))).collect();
+        if !ids.is_empty() {
+            for release in ids {
+                match self.drop_release(actor, organization, id, release).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    done => done?,
+                }
+            }
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        batch.delete(&app);
+        batch.events.push(self.event(actor, "app.remove", &app));
+        let icon = self.drop_picture(&mut batch, organization, app.own_icon).await?;
+        self.commit(batch).await?;
+        if let Some(icon) = icon {
+            self.erase(&icon).await;
+        }
+        Ok(true)
     }
 }
 
