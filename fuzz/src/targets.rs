@@ -311,7 +311,7 @@ pub(crate) fn q(data: &[u8]) {
     }
     query.sort = emporix::read_sort(&text);
     if let Err(error) = query.check() {
-        assert!(error.kind() == ErrorKind::Invalid && query.conditions().count() > 64, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
     let _ = query.matches(&RECORD);
     assert!(query.compare(&RECORD, &RECORD).is_eq());
