@@ -60,7 +60,7 @@ impl Format for App {
             return Score::No;
         }
         let is_info = |name| bundle(name).is_some_and(|(_, inside)| inside == INFO);
-        if archive.entries().any(|entry| is_info(entry.name)) { Score::Certain } else { Score::No }
+        if archive.names().any(is_info) { Score::Certain } else { Score::No }
     }
 
     async fn read(&self, input: &mut Input<'_>) -> Result<Package, Problem> {
@@ -138,7 +138,7 @@ fn bundle(name: &[u8]) -> Option<(&[u8], &[u8])> {
 /// `E_MANIFEST_MISSING` when there is none, `E_ZIP_AMBIGUOUS` when there are two.
 fn only_bundle(archive: &Archive) -> Result<&[u8], Problem> {
     let mut found: Option<&[u8]> = None;
-    for (name, _) in archive.entries().filter_map(|entry| bundle(entry.name)) {
+    for (name, _) in archive.names().filter_map(bundle) {
         if found.is_some_and(|found| found != name) {
             return Err(Code::ZipAmbiguous.problem("the archive holds more than one app bundle"));
         }

@@ -114,7 +114,7 @@ impl<'a> Bundle<'a> {
     /// whichever it meets first.
     fn find(archive: &'a Archive) -> Result<Self, Problem> {
         let mut found: Option<&[u8]> = None;
-        for (name, _) in archive.entries().filter_map(|entry| in_bundle(entry.name)) {
+        for (name, _) in archive.names().filter_map(in_bundle) {
             if found.is_some_and(|found| found != name) {
                 return Err(Code::ZipAmbiguous.problem("the archive holds more than one app bundle"));
             }

@@ -61,9 +61,7 @@ impl<'a> Entry<'a> {
         if u32::from_le_bytes([h[0], h[1], h[2], h[3]]) != CENTRAL {
             return None;
         }
-        let name_len = usize::from(u16::from_le_bytes([h[28], h[29]]));
-        let extra_len = usize::from(u16::from_le_bytes([h[30], h[31]]));
-        let comment_len = usize::from(u16::from_le_bytes([h[32], h[33]]));
+        let [name_len, extra_len, comment_len] = lengths(h);
         let name = slice_at(directory, at + CENTRAL_LEN, name_len)?;
         let extra = slice_at(directory, at + CENTRAL_LEN + name_len, extra_len)?;
         let next = at + CENTRAL_LEN + name_len + extra_len + comment_len;
@@ -121,6 +119,18 @@ impl<'a> Entry<'a> {
     pub(super) fn least_end(&self) -> Option<u64> {
         self.offset.checked_add((LOCAL_LEN + self.name.len()) as u64)?.checked_add(self.compressed)
     }
+}
+
+/// The lengths of what follows a record: name, extra field, comment.
+fn lengths(h: &[u8; CENTRAL_LEN]) -> [usize; 3] {
+    [[h[28], h[29]], [h[30], h[31]], [h[32], h[33]]].map(|len| usize::from(u16::from_le_bytes(len)))
+}
+
+/// The name of the record at `at` of a central directory, and where the next record starts.
+pub(super) fn name_at(directory: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let lengths = lengths(directory.get(at..)?.first_chunk()?);
+    let name = slice_at(directory, at + CENTRAL_LEN, lengths[0])?;
+    Some((name, at + CENTRAL_LEN + lengths.iter().sum::<usize>()))
 }
 
 /// The records of a central directory in order.

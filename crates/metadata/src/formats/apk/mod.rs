@@ -128,21 +128,21 @@ impl<'a> Content<'a> {
         if !archive.may_have_folder(holds) {
             return content;
         }
-        for entry in archive.entries() {
-            match entry.name {
+        for name in archive.names() {
+            match name {
                 [b'l', b'i', b'b', b'/', rest @ ..] => {
                     let mut parts = rest.splitn(2, |byte| *byte == b'/');
-                    if let (Some(name), Some(file)) = (parts.next(), parts.next())
-                        && !name.is_empty()
+                    if let (Some(architecture), Some(file)) = (parts.next(), parts.next())
+                        && !architecture.is_empty()
                         && !file.is_empty()
                         && content.architectures.len() < MOST
-                        && !content.architectures.contains(&name)
+                        && !content.architectures.contains(&architecture)
                     {
-                        content.architectures.push(name);
+                        content.architectures.push(architecture);
                     }
                 }
-                [b'M' | b'm', ..] if wants_signers && signature::apk::is_jar_signature(entry.name) => {
-                    content.signatures.push(entry.name);
+                [b'M' | b'm', ..] if wants_signers && signature::apk::is_jar_signature(name) => {
+                    content.signatures.push(name);
                 }
                 _ => {}
             }

@@ -25,7 +25,7 @@ const STEP: u64 = 256 << 10;
 
 /// Whether the archive has anything to do with JAR signatures: a signature block that Android would look at.
 pub(super) fn is_signed(archive: &Archive) -> bool {
-    archive.entries().any(|entry| block_stem(entry.name).is_some())
+    archive.names().any(|name| block_stem(name).is_some())
 }
 
 /// The name of a signature block without its extension.
@@ -54,8 +54,7 @@ pub(super) async fn verify(
         }
     }
     let mut signers = Vec::new();
-    let blocks: Vec<&[u8]> =
-        archive.entries().filter_map(|entry| block_stem(entry.name).map(|_| entry.name)).collect();
+    let blocks: Vec<&[u8]> = archive.names().filter(|name| block_stem(name).is_some()).collect();
     if blocks.len() > MOST_SIGNERS {
         return Err(Reason::TooManySigners.into());
     }
