@@ -1,5 +1,6 @@
 //! Fuzz targets for the parsers. Each is a plain function over bytes, so that a test can run it as well as libFuzzer.
 
+mod pack;
 mod seeds;
 mod smoke;
 mod targets;

@@ -1,6 +1,5 @@
 //! What each target does with its bytes.
 
-use std::io::Write;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -21,11 +20,9 @@ use appdepot_metadata::fixture::zip::ZipBuilder;
 use appdepot_metadata::formats::profile::Profile;
 use appdepot_metadata::signature::{Options, verify_slice};
 use appdepot_metadata::{Anomaly, Extractor, Format, Limits, Reader, Registry, SliceSource, formats, icon};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use futures::FutureExt;
 
-use crate::seeds;
+use crate::{pack, seeds};
 
 /// Time an inspection may take; libFuzzer stops at twice as much.
 const TIME: Duration = Duration::from_millis(500);
@@ -74,7 +71,7 @@ pub(crate) fn arsc(data: &[u8]) {
         LazyLock::new(|| Extractor::new(Registry::new().with(formats::apk::Apk), in_pieces()));
     let package =
         ZipBuilder::new().stored("AndroidManifest.xml", seeds::manifest()).stored("resources.arsc", data);
-    one(if data.len() % 2 == 0 { &APK } else { &IN_PIECES }, &package.build());
+    one(if data.len().is_multiple_of(2) { &APK } else { &IN_PIECES }, &package.build());
 }
 
 /// The pairs in the signing block of an Android package; also its JAR signature.
@@ -177,7 +174,7 @@ pub(crate) fn tar(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let name =
         ["control.tar", "control.tar.gz", "control.tar.xz", "control.tar.zst"][usize::from(*first) % 4];
-    one(&DEB, &seeds::ar(&[("debian-binary", b"2.0\n"), (name, rest)]));
+    one(&DEB, &pack::ar(&[("debian-binary", b"2.0\n"), (name, rest)]));
 }
 
 /// An RPM package.
@@ -189,7 +186,7 @@ pub(crate) fn rpm(data: &[u8]) {
 /// A macOS installer package by its table of contents, with a little behind it.
 pub(crate) fn xar(data: &[u8]) {
     one(&PKG, data);
-    one(&PKG, &seeds::archive(data, b"<pkg-info identifier='a.b' version='1'/>"));
+    one(&PKG, &pack::archive(data, b"<pkg-info identifier='a.b' version='1'/>"));
 }
 
 /// The script of a macOS installer package; the first byte picks which of the two kinds.
@@ -201,7 +198,7 @@ pub(crate) fn pkg(data: &[u8]) {
          <encoding style='application/octet-stream'/></data></file></toc></xar>",
         rest.len()
     );
-    one(&PKG, &seeds::archive(table.as_bytes(), rest));
+    one(&PKG, &pack::archive(table.as_bytes(), rest));
 }
 
 /// A macOS disk image.
@@ -425,10 +422,4 @@ fn inspect(extractor: &Extractor, data: &[u8], hint: &Hint) {
         assert!(Anomaly::ALL.iter().any(|known| known.as_str() == anomaly), "{anomaly} is no known word");
     }
     assert!(found.error.is_none_or(|problem| problem.code.starts_with("E_")), "an error without a code");
-}
-
-/// Deflated, with the frame of zlib.
-pub(crate) fn zlib(data: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(data).and_then(|()| encoder.finish()).expect("writing to memory")
 }
