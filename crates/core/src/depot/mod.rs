@@ -422,7 +422,7 @@ fn retry(error: &Error, attempt: u32) -> bool {
     const SHARED: [&str; 4] = ["grant", "rule", "reviewer", ApiKey::SPACE];
     let late = match error.detail() {
         Detail::Stale { .. } => error.kind() == ErrorKind::Conflict,
-        Detail::Taken { space } => SHARED.contains(&&**space),
+        Detail::Taken { space } => SHARED.contains(space),
         _ => false,
     };
     late && attempt < ATTEMPTS
