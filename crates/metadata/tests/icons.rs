@@ -413,7 +413,9 @@ fn shapes() -> Result<(), Failed> {
 
 fn limits() -> Result<(), Failed> {
     let code = |root: &E<'_>, files: &[(&str, Vec<u8>)]| drawn(root, files).err().unwrap().code;
-    let layer = |path| E("bitmap", vec![("src", Is::Text(path))], vec![]);
+    fn layer(path: &str) -> E<'_> {
+        E("bitmap", vec![("src", Is::Text(path))], vec![])
+    }
     assert_eq!(code(&layer("res/icon.xml"), &[]), "E_CYCLE");
     assert_eq!(code(&layer("res/a.xml"), &[("res/a.xml", compiled(&layer("res/icon.xml")))]), "E_CYCLE");
     // no file of the host, and nothing that is not there
@@ -429,6 +431,15 @@ fn limits() -> Result<(), Failed> {
     assert_eq!(code(&viewport(0.0, vec![]), &[]), "E_UNSUPPORTED");
     let deep = (0..70).fold(E("group", vec![], vec![]), |inner, _| E("group", vec![], vec![inner]));
     assert_eq!(code(&viewport(1.0, vec![deep]), &[]), "E_LIMIT_DEPTH");
+    // documents that lead to each other nest together, in a thread of 2 MiB
+    let names: Vec<String> = (0..48).map(|number| format!("res/{number}.xml")).collect();
+    let nest = |name: &str| {
+        let inner = E("inset", vec![("drawable", Is::Text(name))], vec![]);
+        compiled(&(0..60).fold(inner, |inner, _| E("inset", vec![], vec![inner])))
+    };
+    let files: Vec<(&str, Vec<u8>)> =
+        names.windows(2).map(|pair| (pair[0].as_str(), nest(&pair[1]))).collect();
+    assert_eq!(code(&layer(&names[0]), &files), "E_LIMIT_DEPTH");
     let large = [("res/a.png", encode(5_000, 1, |_, _| [255; 4]))];
     assert_eq!(code(&layer("res/a.png"), &large), "E_IMAGE_LIMIT");
     let header = [0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30, 8, 6, 0, 0, 0];

@@ -95,10 +95,12 @@ async fn draw_first(
         elements: ELEMENTS,
         path_bytes: PATH_BYTES,
         hops: 0,
+        nested: 0,
     };
     for path in paths.iter().take(TRIES) {
         loader.open.clear();
         loader.hops = 0;
+        loader.nested = 0;
         let drawn = match loader.file(path).await {
             Ok(drawing) => render(loader.reader, &drawing, size),
             Err(problem) => Err(problem),
@@ -134,6 +136,8 @@ struct Loader<'l, 's> {
     elements: usize,
     path_bytes: usize,
     hops: usize,
+    /// Elements around the one being read, in all open documents.
+    nested: usize,
 }
 
 impl Loader<'_, '_> {
@@ -195,56 +199,67 @@ impl Loader<'_, '_> {
         Ok(Some((data, Some(tree))))
     }
 
-    /// An element that is a drawing.
+    /// An element that is a drawing. Each level takes a piece of the stack, here and when it is drawn, so that the limit
+    /// holds for all documents together.
     fn element<'f>(&'f mut self, node: &'f Node) -> BoxFuture<'f, Result<Drawing, Problem>> {
         async move {
-            Ok(match node.name.as_str() {
-                "adaptive-icon" => {
-                    let mut layers = Vec::new();
-                    for wanted in ["background", "foreground"] {
-                        if let Some(layer) = node.children.iter().find(|child| child.name == wanted) {
-                            layers.push(self.inner(layer, attribute::DRAWABLE).await?);
-                        }
-                    }
-                    Drawing::Adaptive(layers)
-                }
-                "vector" => self.vector(node).await?,
-                "bitmap" | "nine-patch" => {
-                    let drawing = self.inner(node, attribute::SRC).await?;
-                    self.effect(node).await?.on(drawing)
-                }
-                "color" => {
-                    let ink = self.ink_of(node, attribute::COLOR).await?;
-                    ink.map_or(Drawing::Nothing, Drawing::Fill)
-                }
-                "shape" => self.shape(node).await?,
-                "inset" => {
-                    let drawing = self.inner(node, attribute::DRAWABLE).await?;
-                    let all = self.edge(node, attribute::INSET).await?.unwrap_or(Edge::Dips(0.0));
-                    let insets = self.edges(node, attribute::INSETS, all).await?;
-                    Drawing::Layers(vec![Layer { drawing, insets, size: [None; 2] }])
-                }
-                "layer-list" | "transition" | "ripple" => {
-                    let mut layers = Vec::new();
-                    for item in node.children.iter().filter(|child| child.name == "item") {
-                        layers.push(self.layer(item).await?);
-                    }
-                    Drawing::Layers(layers)
-                }
-                "selector" | "animated-selector" => match node.children.last() {
-                    Some(item) => self.inner(item, attribute::DRAWABLE).await?,
-                    None => Drawing::Nothing,
-                },
-                "level-list" | "animation-list" => match node.children.first() {
-                    Some(item) => self.inner(item, attribute::DRAWABLE).await?,
-                    None => Drawing::Nothing,
-                },
-                "animated-vector" | "animated-image" | "rotate" | "animated-rotate" | "scale" | "clip"
-                | "drawable" => self.inner(node, attribute::DRAWABLE).await?,
-                _ => return Err(Code::Unsupported.problem("the icon is drawn with an unknown element")),
-            })
+            if self.nested >= self.reader.limits().depth {
+                return Err(Code::LimitDepth.problem("the icon nests deeper than is drawn"));
+            }
+            self.nested += 1;
+            let drawing = self.drawn(node).await;
+            self.nested -= 1;
+            drawing
         }
         .boxed()
+    }
+
+    async fn drawn(&mut self, node: &Node) -> Result<Drawing, Problem> {
+        Ok(match node.name.as_str() {
+            "adaptive-icon" => {
+                let mut layers = Vec::new();
+                for wanted in ["background", "foreground"] {
+                    if let Some(layer) = node.children.iter().find(|child| child.name == wanted) {
+                        layers.push(self.inner(layer, attribute::DRAWABLE).await?);
+                    }
+                }
+                Drawing::Adaptive(layers)
+            }
+            "vector" => self.vector(node).await?,
+            "bitmap" | "nine-patch" => {
+                let drawing = self.inner(node, attribute::SRC).await?;
+                self.effect(node).await?.on(drawing)
+            }
+            "color" => {
+                let ink = self.ink_of(node, attribute::COLOR).await?;
+                ink.map_or(Drawing::Nothing, Drawing::Fill)
+            }
+            "shape" => self.shape(node).await?,
+            "inset" => {
+                let drawing = self.inner(node, attribute::DRAWABLE).await?;
+                let all = self.edge(node, attribute::INSET).await?.unwrap_or(Edge::Dips(0.0));
+                let insets = self.edges(node, attribute::INSETS, all).await?;
+                Drawing::Layers(vec![Layer { drawing, insets, size: [None; 2] }])
+            }
+            "layer-list" | "transition" | "ripple" => {
+                let mut layers = Vec::new();
+                for item in node.children.iter().filter(|child| child.name == "item") {
+                    layers.push(self.layer(item).await?);
+                }
+                Drawing::Layers(layers)
+            }
+            "selector" | "animated-selector" => match node.children.last() {
+                Some(item) => self.inner(item, attribute::DRAWABLE).await?,
+                None => Drawing::Nothing,
+            },
+            "level-list" | "animation-list" => match node.children.first() {
+                Some(item) => self.inner(item, attribute::DRAWABLE).await?,
+                None => Drawing::Nothing,
+            },
+            "animated-vector" | "animated-image" | "rotate" | "animated-rotate" | "scale" | "clip"
+            | "drawable" => self.inner(node, attribute::DRAWABLE).await?,
+            _ => return Err(Code::Unsupported.problem("the icon is drawn with an unknown element")),
+        })
     }
 
     /// The drawing an attribute names, else the one inside.
