@@ -173,9 +173,17 @@ impl<'a> Document<'a> {
 
     /// The string with this index.
     pub(super) fn string(&self, index: u32) -> Result<Cow<'a, str>, Problem> {
-        self.pool
-            .and_then(|pool| pool.get(self.pool_chunk, index))
-            .ok_or_else(|| invalid("points to a string it does not have"))
+        self.pool.and_then(|pool| pool.get(self.pool_chunk, index)).ok_or_else(missing)
+    }
+
+    /// The string with this index where it may be a name that is looked for; `None` when it is too long for one, so
+    /// that nobody makes a reader decode a long text for every attribute.
+    pub(super) fn name(&self, index: u32) -> Result<Option<Cow<'a, str>>, Problem> {
+        /// In bytes; twice as many as any of them has in UTF-16.
+        const LONGEST: usize = 128;
+        let pool = self.pool.unwrap_or_default();
+        let text = pool.encoded(self.pool_chunk, index).ok_or_else(missing)?;
+        Ok((text.len() <= LONGEST).then(|| pool.decode(text)))
     }
 
     /// The resource id of an attribute's name, zero where it has none.
@@ -215,7 +223,7 @@ impl<'a> Document<'a> {
         let stride = usize::from(u16_at(fields, 10).ok_or_else(broken)?);
         let count = usize::from(u16_at(fields, 12).ok_or_else(broken)?);
         if name >= self.pool.map_or(0, |pool| pool.count) {
-            return Err(invalid("points to a string it does not have"));
+            return Err(missing());
         }
         if count == 0 {
             return Ok(Element { name, attributes: &[], stride: ATTRIBUTE_LEN });
@@ -242,6 +250,10 @@ impl Element<'_> {
     }
 }
 
+fn missing() -> Problem {
+    invalid("points to a string it does not have")
+}
+
 /// A problem of the manifest: `the manifest …`.
 pub(super) fn invalid(what: &str) -> Problem {
     Code::ManifestInvalid.problem(format!("the manifest {what}"))
@@ -264,9 +276,11 @@ pub(super) mod tests {
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    fn element(name: u32, attributes: &[(u32, u8, u32)]) -> Vec<u8> {
+    pub(in super::super) fn element(name: u32, attributes: &[(u32, u8, u32)]) -> Vec<u8> {
         let mut rest = words(&[1, u32::MAX, u32::MAX, name]);
-        rest.extend([20, 0, 20, 0, attributes.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
+        rest.extend([20, 0, 20, 0]);
+        rest.extend((attributes.len() as u16).to_le_bytes());
+        rest.extend([0; 6]);
         for (name, kind, data) in attributes {
             let raw = if *kind == Value::STRING { *data } else { u32::MAX };
             rest.extend(words(&[u32::MAX, *name, raw]));
@@ -276,13 +290,14 @@ pub(super) mod tests {
         chunk(CHUNK_START, 16, &rest)
     }
 
-    fn document(strings: &[&str], nodes: &[Vec<u8>]) -> Vec<u8> {
-        let mut body = pool_chunk(strings, true);
+    pub(in super::super) fn document(strings: &[&str], nodes: &[Vec<u8>]) -> Vec<u8> {
+        let short = strings.iter().all(|string| string.len() < 128);
+        let mut body = pool_chunk(strings, short);
         body.extend(nodes.concat());
         chunk(CHUNK_XML, 8, &body)
     }
 
-    fn end() -> Vec<u8> {
+    pub(in super::super) fn end() -> Vec<u8> {
         chunk(CHUNK_END, 16, &words(&[1, u32::MAX, u32::MAX, 0]))
     }
 
@@ -304,6 +319,19 @@ pub(super) mod tests {
         assert!(matches!(document.next(), Ok(Some(Event::End))));
         assert!(matches!(document.next(), Ok(None)));
         assert!(!document.tampered && !document.truncated);
+    }
+
+    #[test]
+    fn long_texts_are_no_names() {
+        let long = "a".repeat(100_000);
+        let data = document(&["manifest", &long], &[element(0, &[(1, Value::STRING, 1)]), end()]);
+        let mut document = Document::new(&data, 64).unwrap();
+        let Some(Event::Start(root)) = document.next().unwrap() else { panic!("no start") };
+        let attribute = root.attributes().next().unwrap();
+        assert_eq!(document.name(attribute.name), Ok(None));
+        assert_eq!(document.name(root.name).unwrap().as_deref(), Some("manifest"));
+        assert_eq!(document.string(attribute.value.data).unwrap(), long);
+        assert!(document.name(2).is_err());
     }
 
     fn run(data: &[u8]) -> Result<bool, Problem> {

@@ -19,6 +19,7 @@ pub(in crate::formats) mod id {
     pub(in crate::formats) const TARGET_SDK: u32 = 0x0101_0270;
     pub(in crate::formats) const MAX_SDK: u32 = 0x0101_0271;
     pub(in crate::formats) const TEST_ONLY: u32 = 0x0101_0272;
+    pub(in crate::formats) const TARGET_SANDBOX: u32 = 0x0101_054c;
     pub(in crate::formats) const ROUND_ICON: u32 = 0x0101_052c;
     pub(in crate::formats) const COMPILE_SDK: u32 = 0x0101_0572;
     pub(in crate::formats) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
@@ -33,6 +34,7 @@ pub(super) struct Manifest<'a> {
     pub(super) version_code_major: Option<Declared<'a>>,
     pub(super) version_name: Option<Declared<'a>>,
     pub(super) compile_sdk: Option<Declared<'a>>,
+    pub(super) target_sandbox: Option<Declared<'a>>,
     pub(super) min_sdk: Option<Declared<'a>>,
     pub(super) target_sdk: Option<Declared<'a>>,
     pub(super) max_sdk: Option<Declared<'a>>,
@@ -129,7 +131,7 @@ impl<'a> Manifest<'a> {
             }
             match event {
                 Event::Start(element) => walk.start(reader, &element)?,
-                Event::End => walk.end(),
+                Event::End => walk.end(reader),
             }
         }
         walk.manifest.permissions.sort_unstable();
@@ -164,6 +166,7 @@ impl<'a> Walk<'a> {
             [_] => self.root(reader, element)?,
             [_, Tag::UsesSdk] => {
                 let [min, target, max] = self.find(
+                    reader,
                     element,
                     [
                         (id::MIN_SDK, "minSdkVersion"),
@@ -177,34 +180,34 @@ impl<'a> Walk<'a> {
                 manifest.max_sdk = max.or(manifest.max_sdk.take());
             }
             [_, Tag::UsesPermission] => {
-                if let Some(name) = self.name(element)? {
-                    add(reader, &mut self.manifest.permissions, name)?;
+                if let Some(name) = self.name(reader, element)? {
+                    add(reader, &mut self.manifest.permissions, name);
                 }
             }
             [_, Tag::UsesPermissionSdk23] => {
-                if let Some(name) = self.name(element)? {
-                    add(reader, &mut self.manifest.permissions_sdk23, name)?;
+                if let Some(name) = self.name(reader, element)? {
+                    add(reader, &mut self.manifest.permissions_sdk23, name);
                 }
             }
             [_, Tag::UsesFeature] => {
-                if let Some(name) = self.name(element)? {
-                    add(reader, &mut self.manifest.features, name)?;
+                if let Some(name) = self.name(reader, element)? {
+                    add(reader, &mut self.manifest.features, name);
                 }
             }
-            [_, Tag::Application] => self.application(element)?,
+            [_, Tag::Application] => self.application(reader, element)?,
             [_, Tag::Application, Tag::Activity] => {
-                self.filter = Filter { activity: self.name(element)?, ..Filter::default() };
+                self.filter = Filter { activity: self.name(reader, element)?, ..Filter::default() };
             }
             [_, Tag::Application, Tag::Activity, Tag::IntentFilter] => {
                 self.filter.main = false;
                 self.filter.launcher = false;
             }
             [_, Tag::Application, Tag::Activity, Tag::IntentFilter, Tag::Action] => {
-                let name = self.name(element)?;
+                let name = self.name(reader, element)?;
                 self.filter.main |= name.as_deref() == Some("android.intent.action.MAIN");
             }
             [_, Tag::Application, Tag::Activity, Tag::IntentFilter, Tag::Category] => {
-                let name = self.name(element)?;
+                let name = self.name(reader, element)?;
                 self.filter.launcher |= name.as_deref() == Some("android.intent.category.LAUNCHER");
             }
             _ => {}
@@ -212,14 +215,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, reader: &Reader<'_>) {
         if self.open.pop() != Some(Tag::IntentFilter) {
             return;
         }
         let filter = &mut self.filter;
         if filter.main && filter.launcher && !filter.listed {
-            if let Some(name) = &filter.activity {
-                self.manifest.launchable.push(name.clone());
+            if let Some(name) = filter.activity.take()
+                && self.manifest.launchable.len() < reader.limits().values
+            {
+                self.manifest.launchable.push(name);
             }
             filter.listed = true;
         }
@@ -233,10 +238,10 @@ impl<'a> Walk<'a> {
             if self.document.resource(&attribute) != 0 {
                 continue;
             }
-            match self.document.string(attribute.name)?.as_ref() {
-                "package" if package.is_some() => return Err(invalid("names two packages")),
-                "package" => package = self.text(&attribute)?,
-                "split" => self.manifest.split = self.text(&attribute)?,
+            match self.document.name(attribute.name)?.as_deref() {
+                Some("package") if package.is_some() => return Err(invalid("names two packages")),
+                Some("package") => package = self.text(reader, &attribute)?,
+                Some("split") => self.manifest.split = self.text(reader, &attribute)?,
                 _ => {}
             }
         }
@@ -246,28 +251,32 @@ impl<'a> Walk<'a> {
         }
         self.manifest.package = package;
         self.has_package = true;
-        let [code, major, name, compile] = self.find(
+        let [code, major, name, compile, sandbox] = self.find(
+            reader,
             element,
             [
                 (id::VERSION_CODE, "versionCode"),
                 (id::VERSION_CODE_MAJOR, "versionCodeMajor"),
                 (id::VERSION_NAME, "versionName"),
                 (id::COMPILE_SDK, "compileSdkVersion"),
+                (id::TARGET_SANDBOX, "targetSandboxVersion"),
             ],
         )?;
         self.manifest.version_code = code;
         self.manifest.version_code_major = major;
         self.manifest.version_name = name;
         self.manifest.compile_sdk = compile;
+        self.manifest.target_sandbox = sandbox;
         Ok(())
     }
 
-    fn application(&mut self, element: &Element<'a>) -> Result<(), Problem> {
+    fn application(&mut self, reader: &mut Reader<'_>, element: &Element<'a>) -> Result<(), Problem> {
         // Android reads the first one only
         if std::mem::replace(&mut self.has_application, true) {
             return Ok(());
         }
         let [label, icon, round_icon, debuggable, test_only] = self.find(
+            reader,
             element,
             [
                 (id::LABEL, "label"),
@@ -289,6 +298,7 @@ impl<'a> Walk<'a> {
     /// The values of some attributes. Android goes by resource id; names only count where there is no id.
     fn find<const N: usize>(
         &self,
+        reader: &mut Reader<'_>,
         element: &Element<'a>,
         wanted: [(u32, &str); N],
     ) -> Result<[Option<Declared<'a>>; N], Problem> {
@@ -297,8 +307,8 @@ impl<'a> Walk<'a> {
         for attribute in element.attributes() {
             let resource = self.document.resource(&attribute);
             let position = if resource == 0 {
-                let name = self.document.string(attribute.name)?;
-                wanted.iter().position(|(_, known)| *known == name)
+                let name = self.document.name(attribute.name)?;
+                wanted.iter().position(|(_, known)| name.as_deref() == Some(known))
             } else {
                 wanted.iter().position(|(known, _)| *known == resource)
             };
@@ -313,38 +323,49 @@ impl<'a> Walk<'a> {
         let mut values = [const { None }; N];
         for (value, attribute) in values.iter_mut().zip(found) {
             if let Some(attribute) = attribute {
-                *value = self.declared(&attribute)?;
+                *value = self.declared(reader, &attribute)?;
             }
         }
         Ok(values)
     }
 
-    fn declared(&self, attribute: &Attribute) -> Result<Option<Declared<'a>>, Problem> {
+    /// A string of the document, charged for as often as it is decoded.
+    fn string(&self, reader: &mut Reader<'_>, index: u32) -> Result<Cow<'a, str>, Problem> {
+        let text = self.document.string(index)?;
+        reader.charge_string(text.len())?;
+        Ok(text)
+    }
+
+    fn declared(
+        &self,
+        reader: &mut Reader<'_>,
+        attribute: &Attribute,
+    ) -> Result<Option<Declared<'a>>, Problem> {
         let value = attribute.value;
         Ok(match value.kind {
-            Value::STRING => Some(Declared::Text(self.document.string(value.data)?)),
+            Value::STRING => Some(Declared::Text(self.string(reader, value.data)?)),
             Value::FLOAT => Some(Declared::Float(value.data)),
             _ => match (value.reference(), value.integer()) {
                 (Some(resource), _) => Some(Declared::Reference(resource)),
                 (None, Some(number)) => Some(Declared::Number(number)),
                 (None, None) if attribute.raw != u32::MAX => {
-                    Some(Declared::Text(self.document.string(attribute.raw)?))
+                    Some(Declared::Text(self.string(reader, attribute.raw)?))
                 }
                 (None, None) => None,
             },
         })
     }
 
-    fn text(&self, attribute: &Attribute) -> Result<Option<Cow<'a, str>>, Problem> {
-        Ok(match self.declared(attribute)? {
+    fn text(&self, reader: &mut Reader<'_>, attribute: &Attribute) -> Result<Option<Cow<'a, str>>, Problem> {
+        Ok(match self.declared(reader, attribute)? {
             Some(Declared::Text(text)) => Some(text),
-            _ if attribute.raw != u32::MAX => Some(self.document.string(attribute.raw)?),
+            _ if attribute.raw != u32::MAX => Some(self.string(reader, attribute.raw)?),
             _ => None,
         })
     }
 
-    fn name(&self, element: &Element<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
-        let [name] = self.find(element, [(id::NAME, "name")])?;
+    fn name(&self, reader: &mut Reader<'_>, element: &Element<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
+        let [name] = self.find(reader, element, [(id::NAME, "name")])?;
         Ok(match name {
             Some(Declared::Text(name)) => Some(name),
             _ => None,
@@ -356,7 +377,7 @@ impl<'a> Walk<'a> {
         if let Some((_, tag)) = self.tags.iter().find(|(known, _)| *known == name) {
             return Ok(*tag);
         }
-        let tag = Tag::of(&self.document.string(name)?);
+        let tag = self.document.name(name)?.map_or(Tag::Other, |name| Tag::of(&name));
         if self.tags.len() < KEPT {
             self.tags.push((name, tag));
         }
@@ -365,12 +386,10 @@ impl<'a> Walk<'a> {
 }
 
 /// Adds a name to a list, once.
-fn add<'a>(reader: &mut Reader<'_>, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, str>) -> Result<(), Problem> {
-    reader.charge_string(name.len())?;
+fn add<'a>(reader: &Reader<'_>, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, str>) {
     if list.len() < reader.limits().values && !list.contains(&name) {
         list.push(name);
     }
-    Ok(())
 }
 
 /// Whether it can be a package name: letters, digits, `_` and `.`. Android is a little stricter; names that its
@@ -384,7 +403,54 @@ pub(in crate::formats) fn is_package_name(name: &str, longest: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::axml::tests::{document, element, end};
     use super::*;
+    use crate::limits::Limits;
+    use crate::source::SliceSource;
+
+    const TEXT: u8 = Value::STRING;
+
+    fn read(strings: &[&str], nodes: &[Vec<u8>]) -> Result<usize, String> {
+        let data = document(strings, nodes);
+        let (source, limits) = (SliceSource(&data), Limits::default());
+        let mut reader = Reader::new(&source, &limits);
+        let manifest = Manifest::read(&mut reader, &data).map_err(|problem| problem.code)?;
+        Ok(manifest.launchable.len())
+    }
+
+    /// The start of a manifest of these strings and some more.
+    const STRINGS: [&str; 11] = [
+        "manifest",
+        "package",
+        "com.example",
+        "application",
+        "activity",
+        "name",
+        "intent-filter",
+        "action",
+        "category",
+        "android.intent.action.MAIN",
+        "android.intent.category.LAUNCHER",
+    ];
+
+    #[test]
+    fn activities_are_counted_and_charged() {
+        let activities = |count: usize, name: &str| {
+            let mut nodes = vec![element(0, &[(1, TEXT, 2)]), element(3, &[])];
+            let filter = [
+                element(6, &[]),
+                [element(7, &[(5, TEXT, 9)]), end(), element(8, &[(5, TEXT, 10)]), end()].concat(),
+                end(),
+            ];
+            let one = [element(4, &[(5, TEXT, 11)]), filter.concat(), end()].concat();
+            nodes.push(one.repeat(count));
+            nodes.extend([end(), end()]);
+            read(&[&STRINGS[..], &[name]].concat(), &nodes)
+        };
+        assert_eq!(activities(2, ".Main"), Ok(2));
+        assert_eq!(activities(5_000, ".Main"), Ok(Limits::default().values));
+        assert_eq!(activities(1_000, &"A".repeat(100_000)), Err("E_LIMIT_STRING".to_owned()));
+    }
 
     #[test]
     fn package_names_are_no_paths_and_no_sql() {

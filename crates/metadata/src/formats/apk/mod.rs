@@ -160,7 +160,10 @@ async fn open_resources(
 ) -> Result<Resources, Problem> {
     let declared = [
         &manifest.version_code,
+        &manifest.version_code_major,
         &manifest.version_name,
+        &manifest.compile_sdk,
+        &manifest.target_sandbox,
         &manifest.min_sdk,
         &manifest.target_sdk,
         &manifest.max_sdk,
@@ -168,6 +171,7 @@ async fn open_resources(
         &manifest.icon,
         &manifest.round_icon,
         &manifest.debuggable,
+        &manifest.test_only,
     ];
     if !declared.iter().any(|value| matches!(value, Some(Declared::Reference(_)))) {
         return Ok(Resources::default());
@@ -232,11 +236,12 @@ async fn describe(
         put("effectiveTargetSdkVersion", effective.into());
         let max_sdk = resources.text(reader, &manifest.max_sdk).await?;
         put("maxSdkVersion", optional(&max_sdk));
+        let sandbox = resources.number(reader, &manifest.target_sandbox).await?;
+        put("targetSandboxVersion", sandbox.unwrap_or(1).into());
         put("compileSdkVersion", optional(&resources.text(reader, &manifest.compile_sdk).await?));
         put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
-        let debuggable = resources.number(reader, &manifest.debuggable).await?;
-        put("debuggable", (debuggable.unwrap_or(0) != 0).into());
-        put("testOnly", matches!(manifest.test_only, Some(Declared::Number(value)) if value != 0).into());
+        put("debuggable", resources.boolean(reader, &manifest.debuggable).await?.into());
+        put("testOnly", resources.boolean(reader, &manifest.test_only).await?.into());
         put("permissionsSdk23", list(reader, &manifest.permissions_sdk23));
         put("features", list(reader, &manifest.features));
         let launchable: Vec<Cow<'_, str>> =

@@ -84,12 +84,17 @@ impl Pool {
         Cow::Owned(out)
     }
 
-    /// String `index` of the chunk.
-    pub(super) fn get<'a>(&self, chunk: &'a [u8], index: u32) -> Option<Cow<'a, str>> {
+    /// The text of string `index` of the chunk, as it is encoded.
+    pub(super) fn encoded<'a>(&self, chunk: &'a [u8], index: u32) -> Option<&'a [u8]> {
         let at = self.string_at(u32_at(chunk, self.offset_at(index)?)?)?;
         let string = chunk.get(at..self.len)?;
         let (start, len) = self.extent(string)?;
-        Some(self.decode(slice_at(string, start, len)?))
+        slice_at(string, start, len)
+    }
+
+    /// String `index` of the chunk.
+    pub(super) fn get<'a>(&self, chunk: &'a [u8], index: u32) -> Option<Cow<'a, str>> {
+        self.encoded(chunk, index).map(|text| self.decode(text))
     }
 }
 
@@ -118,6 +123,9 @@ pub(super) mod tests {
                 data.push(0);
             } else {
                 let units: Vec<u16> = string.encode_utf16().collect();
+                if units.len() > 0x7fff {
+                    data.extend((0x8000 | (units.len() >> 16) as u16).to_le_bytes());
+                }
                 data.extend((units.len() as u16).to_le_bytes());
                 data.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
                 data.extend([0, 0]);

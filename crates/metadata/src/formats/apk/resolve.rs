@@ -75,6 +75,31 @@ impl Resources {
         })
     }
 
+    /// The truth of a declared value, as Android takes it: any number but zero, and `1`, `true`, `TRUE`.
+    ///
+    /// # Errors
+    /// Limits and errors of reading.
+    pub(super) async fn boolean(
+        &mut self,
+        reader: &mut Reader<'_>,
+        declared: &Option<Declared<'_>>,
+    ) -> Result<bool, Problem> {
+        let is_true = |text: &str| matches!(text, "1" | "true" | "TRUE");
+        Ok(match declared {
+            Some(Declared::Number(number)) => *number != 0,
+            Some(Declared::Text(text)) => is_true(text),
+            Some(Declared::Reference(resource)) => {
+                match self.resolve(reader, *resource, Locale::default()).await? {
+                    Some(value) if value.kind == Value::STRING => {
+                        self.value_text(reader, value).await?.is_some_and(|text| is_true(&text))
+                    }
+                    value => value.and_then(Value::integer).is_some_and(|number| number != 0),
+                }
+            }
+            Some(Declared::Float(_)) | None => false,
+        })
+    }
+
     /// The text of a declared value in every language.
     ///
     /// # Errors
