@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use appdepot_metadata::inspect_slice;
 use appdepot_metadata::signature::{
     Continuity, Options, Reason, Scheme, Verdict, Verification, continuity, verify_file, verify_slice,
 };
+use appdepot_metadata::{Fields, Limits, inspect_slice};
 use libtest_mimic::{Arguments, Failed, Trial};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
@@ -365,6 +365,7 @@ fn made_packages() {
     assert_eq!(old.verdict, Verdict::Verified { scheme: Scheme::V3 });
 
     let (v3, v31) = rotated();
+    let rotated_by = rotated();
     let rotated = made(&[(V3, v3), (V31, v31)]);
     let found = check_from(&rotated, 28);
     assert_eq!(found.verdict, Verdict::Verified { scheme: Scheme::V31 });
@@ -390,6 +391,16 @@ fn made_packages() {
     assert_eq!(found.verdict, invalid(Scheme::V3, Reason::Platforms));
     let two = made(&[(V2, scheme(&[Made::new(1)], false)), (V3, scheme(&[Made::new(2)], true))]);
     assert_eq!(check_from(&two, 24).verdict, invalid(Scheme::V3, Reason::SignersDiffer));
+    // the history tells who signs for older platforms, and its first who signed before there was one
+    let stranger = Made::new(3).on(28, 32).with(ROTATION_MIN_SDK, 33_u32.to_le_bytes().to_vec());
+    let two = made(&[(V3, scheme(&[stranger], true)), (V31, rotated_by.1)]);
+    assert_eq!(check_from(&two, 28).verdict, invalid(Scheme::V31, Reason::SignersDiffer));
+    for (key, holds) in [(1, true), (2, false)] {
+        let new = Made::new(2).with(ROTATION, lineage(&[(1, 23), (2, 23)]));
+        let found =
+            check_from(&made(&[(V2, scheme(&[Made::new(key)], false)), (V3, scheme(&[new], true))]), 24);
+        assert_eq!(found.verdict.is_verified(), holds, "v2 by {key}");
+    }
     let twice = made(&[(V3, scheme(&[Made::new(1)], true)), (V3, scheme(&[Made::new(1)], true))]);
     assert_eq!(check_from(&twice, 28).verdict, Verdict::Invalid { scheme: None, reason: Reason::Duplicate });
     // ten signers are the most
@@ -415,6 +426,10 @@ fn stripping_is_noticed() {
     let at = stripped.len() - 6;
     stripped[at..at + 4].copy_from_slice(&(block as u32).to_le_bytes());
     let found = check(&stripped).verdict;
+    // whatever the caller's inspections ask for
+    let limits = Limits { fields: Fields::IDENTITY, ..Options::default().limits };
+    let few = verify_slice(&stripped, &Options { limits, ..Options::default() });
+    assert_eq!(few.unwrap().verdict, found);
     assert!(
         matches!(
             found,
@@ -499,10 +514,6 @@ fn total_on_any_block() {
 
 /// Where our verdict is another than the platform's verifier gave, and why.
 const EXPLAINED: &[(&str, &str)] = &[
-    (
-        "apk/v1-only-targetSandboxVersion-2.apk",
-        "a rule for instant apps: with android:targetSandboxVersion 2 a JAR signature is not enough. Not applied",
-    ),
     ("apk/v1-only-with-nul-in-entry-name.apk", "an entry name with a NUL: two readers may see two names"),
     (
         "malformed/issue-1128-poc2.apk",

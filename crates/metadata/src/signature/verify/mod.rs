@@ -26,6 +26,7 @@ use super::{apk, fingerprint};
 use crate::containers::zip::Archive;
 use crate::der::Certificate;
 use crate::error::{Anomaly, Code};
+use crate::fields::Fields;
 use crate::formats::apk::Apk;
 use crate::limits::Limits;
 use crate::reader::Reader;
@@ -38,6 +39,8 @@ const V2_SINCE: u32 = 24;
 const V3_SINCE: u32 = 28;
 /// Packages made for this platform or later need more than a JAR signature.
 const TARGET_NEEDS_V2: i64 = 30;
+/// Packages for this sandbox or a stricter one do, too.
+const SANDBOX_NEEDS_V2: i64 = 2;
 /// Later than any platform.
 const LAST: u32 = i32::MAX as u32;
 
@@ -168,6 +171,7 @@ fn verify_ready(source: &dyn Source, options: &Options) -> Result<Verification, 
 struct Meant {
     first: u32,
     target: i64,
+    sandbox: i64,
 }
 
 async fn checked(source: &dyn Source, options: &Options) -> Result<Verification, Fail> {
@@ -192,7 +196,7 @@ async fn checked(source: &dyn Source, options: &Options) -> Result<Verification,
     if whole.is_empty() && !jar::is_signed(&archive) {
         return Err(Fail::Unsigned);
     }
-    if whole.is_empty() && meant.target >= TARGET_NEEDS_V2 {
+    if whole.is_empty() && (meant.target >= TARGET_NEEDS_V2 || meant.sandbox >= SANDBOX_NEEDS_V2) {
         return Err(Fail::Invalid(Some(Scheme::V1), Reason::TargetNeedsV2));
     }
     let mut v1 = Vec::new();
@@ -213,7 +217,9 @@ async fn checked(source: &dyn Source, options: &Options) -> Result<Verification,
 
 /// Reads the manifest the way an inspection does.
 async fn meant(source: &dyn Source, options: &Options) -> Result<Meant, Fail> {
-    let extractor = Extractor::new(Registry::new().with(Apk), options.limits.clone());
+    // whatever the caller's inspections ask for: the target platform stands among the details
+    let limits = Limits { fields: Fields::DETAILS, ..options.limits.clone() };
+    let extractor = Extractor::new(Registry::new().with(Apk), limits);
     let found = extractor.inspect(source, &Hint::file_name("package.apk")).await;
     let Some(package) = found.package else {
         let problem = found.error.map(Fail::from).filter(|fail| matches!(fail, Fail::Problem(_)));
@@ -222,7 +228,8 @@ async fn meant(source: &dyn Source, options: &Options) -> Result<Meant, Fail> {
     let declared = package.min_os.as_deref().map_or(1, platform);
     let first = options.min_sdk.unwrap_or_else(|| u32::try_from(declared.max(1)).unwrap_or(LAST)).min(LAST);
     let target = package.details.get("effectiveTargetSdkVersion").and_then(|target| target.as_str());
-    Ok(Meant { first, target: target.map_or(1, platform) })
+    let sandbox = package.details.get("targetSandboxVersion").and_then(|sandbox| sandbox.as_i64());
+    Ok(Meant { first, target: target.map_or(1, platform), sandbox: sandbox.unwrap_or(1) })
 }
 
 /// An API level, or the one before that of a code name: until it was finished, a platform counted as the one before.
@@ -323,8 +330,20 @@ impl Whole {
             scheme::check_platforms(self.v3.iter(), first.max(V3_SINCE), last).map_err(v3)?;
             let all: Vec<&Signer> = self.v3.iter().chain(&self.v31).collect();
             scheme::check_one_history(&all).map_err(v3)?;
+            self.check_hand_over().map_err(v31)?;
         }
         Ok(())
+    }
+
+    /// Checks that the signers for older platforms are of the history that those of v3.1 prove: nothing else binds
+    /// them to the app, as the block they stand in is not part of what is signed.
+    fn check_hand_over(&self) -> Result<(), Reason> {
+        let related = |signer: &Signer, newer: &Signer| match newer.lineage.as_slice() {
+            [] => signer.certificate == newer.certificate,
+            lineage => lineage.iter().any(|node| node.certificate == signer.certificate),
+        };
+        let known = |signer: &Signer| self.v31.iter().all(|newer| related(signer, newer));
+        if self.v3.iter().all(known) { Ok(()) } else { Err(Reason::SignersDiffer) }
     }
 
     async fn check_content(&self, reader: &mut Reader<'_>, sections: &Sections) -> Result<(), Fail> {
@@ -367,8 +386,8 @@ impl Whole {
         numbers
     }
 
-    /// Checks that all schemes tell of one app: v1 and v2 name the same signers, and these are the signer of v3 or one
-    /// its key comes from.
+    /// Checks that all schemes tell of one app: v1 and v2 name the same signers, and these are the signer of v3 or the
+    /// first of its history.
     fn check_same_signers(&self, v1: &[Vec<u8>]) -> Result<(), Fail> {
         let differ = |scheme| Fail::Invalid(Some(scheme), Reason::SignersDiffer);
         let v2: Vec<&Vec<u8>> = self.v2.iter().map(|signer| &signer.certificate).collect();
@@ -384,8 +403,8 @@ impl Whole {
         match (before.as_slice(), longest) {
             ([], _) | (_, None) => Ok(()),
             ([before], Some(longest)) if !longest.lineage.is_empty() => {
-                let known = longest.lineage.iter().any(|node| node.certificate == **before);
-                if known { Ok(()) } else { Err(differ(Scheme::V3)) }
+                let first = longest.lineage.first().is_some_and(|node| node.certificate == **before);
+                if first { Ok(()) } else { Err(differ(Scheme::V3)) }
             }
             ([before], Some(_)) if of_v3().all(|signer| signer.certificate == **before) => Ok(()),
             _ => Err(differ(Scheme::V3)),

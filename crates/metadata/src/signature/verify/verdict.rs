@@ -113,7 +113,7 @@ reasons! {
     SignersDiffer => "signers-differ",
     /// A signature says that there is another one, and there is none: somebody took it away.
     Stripped => "stripped",
-    /// Packages for this platform need a signature over the whole file.
+    /// Packages for this platform or sandbox need a signature over the whole file.
     TargetNeedsV2 => "target-needs-v2",
     /// More signers than Android allows.
     TooManySigners => "too-many-signers",
