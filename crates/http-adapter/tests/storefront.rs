@@ -221,12 +221,16 @@ impl Inspector for Toys {
             _ => (Format::Ipa, Platform::Ios, json!({ "provisioning": { "ExpirationDate": words[2] } })),
         };
         let Value::Object(details) = details else { unreachable!() };
+        let signer = |digit: &str| Signer { sha256: digit.repeat(64), schemes: vec!["v2".to_owned()] };
+        let mut signers = vec![signer("5")];
+        // the old certificate named beside a new one
+        signers.extend((words[..2] == ["apk", "1.5.0"]).then(|| signer("6")));
         let package = Package {
             id: "com.example.notes".to_owned(),
             version: Some(words[1].to_owned()),
             platform: Some(platform),
             min_os: Some(if platform == Platform::Ios { "15.0" } else { "24" }.to_owned()),
-            signers: vec![Signer { sha256: "5".repeat(64), schemes: vec!["v2".to_owned()] }],
+            signers,
             details,
             ..Package::default()
         };

@@ -191,8 +191,8 @@ fn permissions(package: Option<&Package>, before: Option<&Package>) -> Vec<(Stri
     all
 }
 
+/// Nobody has checked the signature: that a certificate is new can be told, that the same key signed cannot.
 fn trust(version: &Version, before: Option<&Version>, language: Language) -> Option<Trust> {
-    let t = language.texts();
     let signers = |version: &Version| -> BTreeSet<String> {
         package_of(version)
             .into_iter()
@@ -200,12 +200,16 @@ fn trust(version: &Version, before: Option<&Version>, language: Language) -> Opt
             .map(|one| one.sha256.clone())
             .collect()
     };
-    let now = signers(version);
-    let continuity = before.map(signers).filter(|before| !before.is_empty() && !now.is_empty());
+    let before = before.map(signers).filter(|before| !before.is_empty());
+    let is_new = |one: &String| before.as_ref().is_some_and(|before| !before.contains(one));
     Some(Trust {
-        continuity: continuity
-            .map(|before| if before.is_disjoint(&now) { t.other_signer } else { t.same_signer }),
-        signers: now.into_iter().collect(),
+        signers: signers(version)
+            .into_iter()
+            .map(|one| {
+                let new = is_new(&one);
+                (one, new)
+            })
+            .collect(),
         valid_until: version.expires_at.map(|end| language.day(end)),
         sha256: version.file.as_ref()?.sha256.clone(),
     })

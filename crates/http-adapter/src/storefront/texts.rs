@@ -271,12 +271,13 @@ texts! {
     trust: "Signature and checksum", "Firma y suma de verificación", "Signature et somme de contrôle",
         "Signatur und Prüfsumme", "Firma e checksum", "Assinatura e soma de verificação", "签名与校验和",
         "Подпись и контрольная сумма";
-    signer: "Signing certificate (SHA-256)", "Certificado de firma (SHA-256)",
-        "Certificat de signature (SHA-256)", "Signaturzertifikat (SHA-256)", "Certificato di firma (SHA-256)",
-        "Certificado de assinatura (SHA-256)", "签名证书 (SHA-256)", "Сертификат подписи (SHA-256)";
-    same_signer: "the same as in the version before", "el mismo que en la versión anterior",
-        "le même que dans la version précédente", "wie in der Version davor", "lo stesso della versione precedente",
-        "o mesmo da versão anterior", "与上一版本相同", "тот же, что в предыдущей версии";
+    signer: "Signing certificate that the package names (SHA-256)",
+        "Certificado de firma que indica el paquete (SHA-256)",
+        "Certificat de signature indiqué par le paquet (SHA-256)",
+        "Signaturzertifikat, das das Paket nennt (SHA-256)",
+        "Certificato di firma indicato dal pacchetto (SHA-256)",
+        "Certificado de assinatura indicado pelo pacote (SHA-256)", "软件包注明的签名证书 (SHA-256)",
+        "Сертификат подписи, указанный в пакете (SHA-256)";
     other_signer: "another than in the version before", "distinto del de la versión anterior",
         "différent de celui de la version précédente", "ein anderes als in der Version davor",
         "diverso da quello della versione precedente", "diferente do da versão anterior", "与上一版本不同",

@@ -228,8 +228,8 @@ pub(super) struct Past {
 /// Why to trust a package.
 #[derive(Debug)]
 pub(super) struct Trust {
-    pub(super) signers: Vec<String>,
-    pub(super) continuity: Option<&'static str>,
+    /// The certificates that the package names, with whether the version before named others only.
+    pub(super) signers: Vec<(String, bool)>,
     pub(super) valid_until: Option<String>,
     pub(super) sha256: String,
 }
