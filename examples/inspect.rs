@@ -114,7 +114,6 @@ fn line(path: &Path, found: &Inspection) -> Value {
 }
 
 fn package(package: &Package) -> Value {
-    let signers = package.signers.iter();
     json!({
         "id": package.id,
         "name": package.name,
@@ -124,9 +123,7 @@ fn package(package: &Package) -> Value {
         "architectures": package.architectures,
         "min_os": package.min_os,
         "icon": package.icon,
-        "signers": signers
-            .map(|signer| json!({ "sha256": signer.sha256, "schemes": signer.schemes }))
-            .collect::<Vec<_>>(),
+        "signers": package.signers,
         "details": package.details,
     })
 }
@@ -172,6 +169,15 @@ fn table(out: &mut impl Write, path: &Path, found: &Inspection) -> io::Result<()
     }
     for signer in &package.signers {
         row("certificate", &format!("{} ({})", signer.sha256, signer.schemes.join(", ")))?;
+        if let Some(subject) = &signer.subject {
+            row("  of", subject)?;
+        }
+        if let (Some(from), Some(until)) = (signer.not_before, signer.not_after) {
+            row("  valid", &format!("{from} to {until}"))?;
+        }
+        for before in signer.lineage.iter().filter(|one| **one != signer.sha256) {
+            row("  came after", before)?;
+        }
     }
     for (name, value) in &package.details {
         match value {

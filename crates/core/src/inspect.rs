@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::Timestamp;
 use crate::error::Result;
 
 /// A file that can be read at any position: a slice, a local file, a blob behind ranged requests.
@@ -283,12 +284,26 @@ impl Platform {
 }
 
 /// One signing certificate as found; finding it says nothing about the signature being good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Signer {
     /// SHA-256 of the DER certificate, 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// Whom the certificate names, as RFC 4514 writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Valid from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Valid until.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
     /// Where it was found: `v1`, `v2`, `v3`, `authenticode`, ….
     pub schemes: Vec<String>,
+    /// The certificates its key is said to come from, oldest first and this one last, by SHA-256: the history that
+    /// Android's v3 keeps of a key that was replaced. Empty where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<String>,
 }
 
 /// The inspector that knows no format; every file is `unknown`.

@@ -221,7 +221,9 @@ impl Inspector for Toys {
             _ => (Format::Ipa, Platform::Ios, json!({ "provisioning": { "ExpirationDate": words[2] } })),
         };
         let Value::Object(details) = details else { unreachable!() };
-        let signer = |digit: &str| Signer { sha256: digit.repeat(64), schemes: vec!["v2".to_owned()] };
+        let schemes = || vec!["v2".to_owned()];
+        let signer =
+            |digit: &str| Signer { sha256: digit.repeat(64), schemes: schemes(), ..Signer::default() };
         let mut signers = vec![signer("5")];
         // the old certificate named beside a new one
         signers.extend((words[..2] == ["apk", "1.5.0"]).then(|| signer("6")));

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use appdepot_core::inspect::Signer;
 use appdepot_metadata::signature::{
     Continuity, Options, Reason, Scheme, Verdict, Verification, continuity, verify_file, verify_slice,
 };
@@ -575,9 +576,18 @@ fn as_apksig(corpus: &Path) -> Result<(), Failed> {
             }
             // one parse, one verdict: what is verified is what an inspection lists
             let listed = inspect_slice(&data).package.unwrap().signers;
-            if !ours.iter().all(|one| listed.iter().any(|listed| listed.sha256 == *one)) {
-                unexplained += 1;
-                writeln!(lines, "  {file}: verified certificates are not those listed")?;
+            for one in &found.signers {
+                let lineage: Vec<&String> = one.lineage.iter().map(|before| &before.sha256).collect();
+                let is_it = |listed: &&Signer| {
+                    (&listed.sha256, &listed.subject) == (&one.sha256, &one.subject)
+                        && (listed.not_before, listed.not_after) == (one.not_before, one.not_after)
+                        && (lineage.is_empty() || listed.lineage.iter().eq(lineage.iter().copied()))
+                };
+                if !listed.iter().any(|listed| is_it(&listed)) {
+                    unexplained += 1;
+                    writeln!(lines, "  {file}: {one:?} is not listed")?;
+                }
+                *counts.entry("with a history").or_default() += usize::from(!lineage.is_empty());
             }
             for (scheme, name) in [(Scheme::V1, "v1"), (Scheme::V2, "v2"), (Scheme::V3, "v3")] {
                 if signing[name].as_bool() != Some(found.schemes.contains(&scheme)) {

@@ -168,7 +168,7 @@ async fn signers(reader: &mut Reader<'_>, image: &Image) -> Result<Vec<Signer>, 
     if !any {
         reader.note(Anomaly::SignatureInvalid);
     }
-    Ok(signers.finish())
+    Ok(signers.finish(reader))
 }
 
 fn describe(

@@ -120,7 +120,7 @@ impl Format for Msi {
             found.into_iter().for_each(|certificate| signers.add(certificate, "authenticode"));
         }
         let mut package = describe(reader, details)?;
-        package.signers = signers.finish();
+        package.signers = signers.finish(reader);
         Ok(package)
     }
 }

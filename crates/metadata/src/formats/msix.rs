@@ -288,7 +288,7 @@ fn signers(reader: &mut Reader<'_>, data: &[u8]) -> Vec<inspect::Signer> {
     for certificate in found {
         signers.add(certificate, "appx");
     }
-    signers.finish()
+    signers.finish(reader)
 }
 
 /// The logo the manifest names, or of the files made for several scales the largest: `Logo.scale-200.png` is for

@@ -68,7 +68,7 @@ impl Format for Pkg {
                 }
             }
         }
-        package.signers = signers.finish();
+        package.signers = signers.finish(reader);
         let inner = archive.files.iter().filter(|file| file.parent.is_none() && file.name.ends_with(".pkg"));
         let inner: Vec<Json> =
             inner.take(reader.limits().values).map(|file| reader.text(&file.name).into()).collect();

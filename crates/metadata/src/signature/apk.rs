@@ -18,6 +18,8 @@ const FOOTER_LEN: u64 = 24;
 pub(crate) const BLOCK_V2: u32 = 0x7109_871a;
 pub(crate) const BLOCK_V3: u32 = 0xf053_68c0;
 pub(crate) const BLOCK_V31: u32 = 0x1b93_ad61;
+/// The proof of rotation among the attributes of a v3 signer.
+pub(crate) const ATTRIBUTE_ROTATION: u32 = 0x3ba0_6f8c;
 /// Signers and certificates looked at per block; Android allows ten signers.
 const MOST: usize = 64;
 
@@ -155,6 +157,29 @@ fn read_signers(value: &[u8], scheme: &'static str, signers: &mut Signers) -> Op
         if !certificates.is_empty() {
             signers.add(certificates.prefixed()?, scheme);
         }
+        if scheme != "v2" {
+            read_lineage(&mut signed, signers)?;
+        }
+    }
+    Some(())
+}
+
+/// The history of a key among what a v3 signer says behind its certificates.
+fn read_lineage(signed: &mut Cursor<'_>, signers: &mut Signers) -> Option<()> {
+    let _platforms = (signed.u32()?, signed.u32()?);
+    let mut attributes = Cursor(signed.prefixed()?);
+    while !attributes.is_empty() {
+        let mut attribute = Cursor(attributes.prefixed()?);
+        if attribute.u32()? != ATTRIBUTE_ROTATION {
+            continue;
+        }
+        let _version = attribute.u32()?;
+        let mut lineage = Vec::new();
+        while !attribute.is_empty() && lineage.len() < MOST {
+            let mut node = Cursor(attribute.prefixed()?);
+            lineage.push(Cursor(node.prefixed()?).prefixed()?.to_vec());
+        }
+        signers.add_lineage(lineage);
     }
     Some(())
 }
@@ -212,6 +237,8 @@ pub(crate) fn is_jar_signature(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::source::SliceSource;
 
     fn prefixed(data: &[u8]) -> Vec<u8> {
         [&(data.len() as u32).to_le_bytes(), data].concat()
@@ -220,7 +247,11 @@ mod tests {
     #[test]
     fn the_first_certificate_of_each_signer_counts() {
         let certificates = [prefixed(b"leaf"), prefixed(b"root")].concat();
-        let signed = [prefixed(b"digests"), prefixed(&certificates), prefixed(b"")].concat();
+        let node = |name: &[u8]| prefixed(&prefixed(&[prefixed(name), vec![0; 4]].concat()));
+        let rotation = [&ATTRIBUTE_ROTATION.to_le_bytes()[..], &[1, 0, 0, 0], &node(b"once"), &node(b"leaf")];
+        let attributes = [prefixed(b"else"), prefixed(&rotation.concat())].concat();
+        let signed =
+            [prefixed(b"digests"), prefixed(&certificates), vec![0; 8], prefixed(&attributes)].concat();
         let signer = [prefixed(&signed), prefixed(b"signatures"), prefixed(b"key")].concat();
         let value = prefixed(&prefixed(&signer));
         let mut pairs = (value.len() as u64 + 4).to_le_bytes().to_vec();
@@ -231,7 +262,10 @@ mod tests {
         assert_eq!(read(&pairs, &mut signers), Some(true));
         assert_eq!(read(&pairs.repeat(2), &mut Signers::default()), Some(false));
         assert!(signers.only("v3"));
-        assert_eq!(signers.finish()[0].sha256, super::super::fingerprint(b"leaf"));
+        let limits = Limits::default();
+        let found = signers.finish(&mut Reader::new(&SliceSource(b""), &limits));
+        let prints = [b"once".as_slice(), b"leaf"].map(super::super::fingerprint);
+        assert_eq!((&found[0].sha256, &found[0].lineage[..]), (&prints[1], &prints[..]));
         for cut in 1..pairs.len() {
             assert_eq!(read(&pairs[..cut], &mut Signers::default()), None);
         }

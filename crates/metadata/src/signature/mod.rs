@@ -16,10 +16,15 @@ pub use self::verify::{
 use appdepot_core::inspect::Signer;
 use sha2::{Digest, Sha256};
 
+use crate::der::Certificate;
+use crate::reader::Reader;
+
 /// Certificates and where each was found, in the order they were found.
 #[derive(Debug, Default)]
 pub(crate) struct Signers {
     found: Vec<(Vec<u8>, Vec<&'static str>)>,
+    /// Histories of keys: certificates, the one that signs last.
+    lineages: Vec<Vec<Vec<u8>>>,
 }
 
 impl Signers {
@@ -32,25 +37,34 @@ impl Signers {
         }
     }
 
+    /// Adds the history of a key, oldest certificate first.
+    pub(crate) fn add_lineage(&mut self, lineage: Vec<Vec<u8>>) {
+        self.lineages.push(lineage);
+    }
+
     /// Whether every certificate was found in `scheme` alone.
     pub(crate) fn only(&self, scheme: &str) -> bool {
         !self.found.is_empty()
             && self.found.iter().all(|(_, schemes)| schemes.iter().all(|one| *one == scheme))
     }
 
-    /// The fingerprints.
-    pub(crate) fn finish(self) -> Vec<Signer> {
-        let sorted = |mut schemes: Vec<&str>| {
+    /// What is told of them.
+    pub(crate) fn finish(self, reader: &mut Reader<'_>) -> Vec<Signer> {
+        let lineages = &self.lineages;
+        let told = |(certificate, mut schemes): (Vec<u8>, Vec<&str>)| {
             schemes.sort_unstable();
-            schemes.into_iter().map(str::to_owned).collect()
-        };
-        self.found
-            .into_iter()
-            .map(|(certificate, schemes)| Signer {
+            let read = Certificate::read(&certificate);
+            let lineage = lineages.iter().find(|all| all.last() == Some(&certificate));
+            Signer {
                 sha256: fingerprint(&certificate),
-                schemes: sorted(schemes),
-            })
-            .collect()
+                subject: read.as_ref().map(|read| reader.text(&read.subject.text)),
+                not_before: read.as_ref().map(|read| read.not_before),
+                not_after: read.as_ref().map(|read| read.not_after),
+                schemes: schemes.into_iter().map(str::to_owned).collect(),
+                lineage: lineage.into_iter().flatten().map(|one| fingerprint(one)).collect(),
+            }
+        };
+        self.found.into_iter().map(told).collect()
     }
 }
 
@@ -64,6 +78,8 @@ pub(crate) fn fingerprint(data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::source::SliceSource;
 
     #[test]
     fn one_certificate_in_two_schemes_is_one_signer() {
@@ -73,7 +89,8 @@ mod tests {
         signers.add(b"abc", "v1");
         signers.add(b"abc", "v1");
         assert!(!signers.only("v2"));
-        let found = signers.finish();
+        let limits = Limits::default();
+        let found = signers.finish(&mut Reader::new(&SliceSource(b""), &limits));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].schemes, ["v1", "v2"]);
         assert_eq!(found[0].sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -75,7 +75,7 @@ impl Format for Aab {
         package.architectures = names(&content.architectures, reader);
         let mut signers = Signers::default();
         signature::apk::jar(reader, archive, &content.signatures, &mut signers).await?;
-        package.signers = signers.finish();
+        package.signers = signers.finish(reader);
         Ok(package)
     }
 }

@@ -91,7 +91,7 @@ impl Format for Apk {
         if signers.only("v1") {
             reader.note(Anomaly::V1SignatureOnly);
         }
-        package.signers = signers.finish();
+        package.signers = signers.finish(reader);
         Ok(package)
     }
 }

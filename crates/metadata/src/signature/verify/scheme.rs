@@ -1,6 +1,7 @@
 //! One signer of APK Signature Scheme v2, v3 or v3.1, and the history of a rotated key.
 
 use crate::bytes::Cursor;
+use crate::signature::apk::ATTRIBUTE_ROTATION;
 
 use super::content::Kind;
 use super::crypto::{Hash, Key, Method, certificate_key};
@@ -16,7 +17,6 @@ const MOST_ROTATIONS: usize = 64;
 const MOST_CHECKS: u32 = 128;
 
 const STRIPPING_PROTECTION: u32 = 0xbeef_f00d;
-const PROOF_OF_ROTATION: u32 = 0x3ba0_6f8c;
 const ROTATION_MIN_SDK: u32 = 0x559f_8b02;
 const ROTATION_ON_DEV_RELEASE: u32 = 0xc2a6_b3ba;
 const LINEAGE_VERSION: u32 = 1;
@@ -169,7 +169,7 @@ fn attribute(signer: &mut Signer, data: &[u8], scheme: Scheme, budget: &mut Budg
     let mut attribute = Cursor(data);
     match (number(&mut attribute)?, scheme) {
         (STRIPPING_PROTECTION, Scheme::V2) => signer.also = Some(number(&mut attribute)?),
-        (PROOF_OF_ROTATION, Scheme::V3 | Scheme::V31) => {
+        (ATTRIBUTE_ROTATION, Scheme::V3 | Scheme::V31) => {
             signer.lineage = lineage(attribute.0, budget)?;
             let last = signer.lineage.last().map(|node| node.certificate.as_slice());
             if last.is_some_and(|last| last != signer.certificate) {
