@@ -108,21 +108,28 @@ impl<'a> Lines<'a> {
 
 /// The digests a section gives that platforms from `first` on go by; all of them have to hold.
 pub(super) fn expected(section: &Section<'_>, suffix: &str, first: u32) -> Vec<(Hash, Vec<u8>)> {
+    /// Names of digests and the platforms from which on they count.
+    const FIRST_LISTED: [(&str, Hash, u32); 7] = [
+        ("MD5", Hash::Md5, 0),
+        ("SHA", Hash::Sha1, 0),
+        ("SHA1", Hash::Sha1, 0),
+        ("SHA-1", Hash::Sha1, 0),
+        ("SHA-256", Hash::Sha256, 0),
+        ("SHA-384", Hash::Sha384, 9),
+        ("SHA-512", Hash::Sha512, 9),
+    ];
     let mut digests = Vec::new();
     let digest = |name: &str| section.get(&format!("{name}{suffix}")).and_then(base64);
     if first < STRONGEST_DIGEST {
         // older platforms take the first of a list
         let list = section.get("Digest-Algorithms").unwrap_or(b"SHA SHA1");
         let list = String::from_utf8_lossy(list);
+        let mut untried = FIRST_LISTED.map(Some);
         let found = list.split_ascii_whitespace().find_map(|name| {
-            let (hash, since) = match name.to_ascii_uppercase().as_str() {
-                "MD5" => (Hash::Md5, 0),
-                "SHA" | "SHA1" | "SHA-1" => (Hash::Sha1, 0),
-                "SHA-256" => (Hash::Sha256, 0),
-                "SHA-384" => (Hash::Sha384, 9),
-                "SHA-512" => (Hash::Sha512, 9),
-                _ => return None,
-            };
+            let is_it = |one: &(&str, Hash, u32)| one.0.eq_ignore_ascii_case(name);
+            // once each: lists may be long, and so may be the search for a digest
+            let (name, hash, since) =
+                untried.iter_mut().find(|one| one.as_ref().is_some_and(is_it))?.take()?;
             let digest = digest(name)?;
             (since <= first).then_some((hash, digest))
         });
@@ -217,5 +224,13 @@ mod tests {
         assert_eq!(expected(&new, "-Digest", 17), []);
         let broken = section(b"Name: a\nSHA1-Digest: AAAA\nSHA-256-Digest: ?\n");
         assert_eq!(expected(&broken, "-Digest", 18), [(Hash::Sha256, vec![])]);
+    }
+
+    #[test]
+    fn a_long_list_of_digests_is_gone_through_once() {
+        let list = format!("Digest-Algorithms: {}sha1\n", "SHA-512 ".repeat(200_000));
+        let text = format!("{list}{}SHA1-Digest: AAAA\n", "A: b\n".repeat(200_000));
+        let section = Lines::new(text.as_bytes()).section().unwrap();
+        assert_eq!(expected(&section, "-Digest", 17), [(Hash::Sha1, vec![0; 3])]);
     }
 }

@@ -22,6 +22,8 @@ const MANIFEST: &[u8] = b"META-INF/MANIFEST.MF";
 const MOST_SIGNERS: usize = 10;
 /// Bytes read and inflated at a time.
 const STEP: u64 = 256 << 10;
+/// Sections and entries between two looks at the clock.
+const ROUNDS: usize = 256;
 
 /// Whether the archive has anything to do with JAR signatures: a signature block that Android would look at.
 pub(super) fn is_signed(archive: &Archive) -> bool {
@@ -48,7 +50,10 @@ pub(super) async fn verify(
     let manifest = read(reader, archive, MANIFEST, reader.limits().manifest_bytes).await?;
     let manifest = manifest.ok_or(Reason::NoJarManifest)?;
     let sections = Sections::parse(&manifest)?;
-    for name in sections.by_name.keys() {
+    for (round, name) in sections.by_name.keys().enumerate() {
+        if round.is_multiple_of(ROUNDS) {
+            reader.check_time()?;
+        }
         if archive.find(name).is_none() {
             return Err(Reason::EntryMissing.into());
         }
@@ -65,7 +70,7 @@ pub(super) async fn verify(
         let (block, file) = (block.ok_or(Reason::Malformed)?, file.ok_or(Reason::SignatureFileMissing)?);
         let certificate = block::check(&block, &file, first)?;
         reader.check_time()?;
-        let named = check_file(&file, &manifest, &sections, first, schemes)?;
+        let named = check_file(reader, &file, &manifest, &sections, first, schemes)?;
         reader.check_time()?;
         signers.push((certificate, named));
     }
@@ -73,7 +78,10 @@ pub(super) async fn verify(
         return Err(Reason::NoSigners.into());
     }
     let mut everywhere: Option<Vec<usize>> = None;
-    for entry in archive.entries() {
+    for (round, entry) in archive.entries().enumerate() {
+        if round.is_multiple_of(ROUNDS) {
+            reader.check_time()?;
+        }
         if entry.name.starts_with(FOLDER) || entry.is_directory() {
             continue;
         }
@@ -182,22 +190,23 @@ async fn digest_entry(
 
 /// Checks a signature file against the manifest; gives the names of the entries it covers.
 fn check_file(
+    reader: &Reader<'_>,
     file: &[u8],
     manifest: &[u8],
     sections: &Sections<'_>,
     first: u32,
     schemes: &[u32],
-) -> Result<HashSet<Vec<u8>>, Reason> {
+) -> Result<HashSet<Vec<u8>>, Fail> {
     let own = Sections::parse(file)?;
     if own.main.get("Signature-Version").is_none() {
-        return Err(Reason::Malformed);
+        return Err(Reason::Malformed.into());
     }
     // the other schemes the signer used too: without them somebody has taken them away
     let named =
         String::from_utf8_lossy(own.main.get("X-Android-APK-Signed").unwrap_or_default()).into_owned();
     let stripped = |id: &str| id.trim().parse().is_ok_and(|id| matches!(id, 2 | 3) && !schemes.contains(&id));
     if named.split(',').any(stripped) {
-        return Err(Reason::Stripped);
+        return Err(Reason::Stripped.into());
     }
     let by_signtool =
         own.main.get("Created-By").is_some_and(|by| by.windows(8).any(|part| part == b"signtool"));
@@ -209,9 +218,12 @@ fn check_file(
     if whole.is_empty() || !holds(&whole, manifest) {
         let main = expected(&own.main, "-Digest-Manifest-Main-Attributes", first);
         if !holds(&main, sections.main.bytes(manifest)) {
-            return Err(Reason::ManifestDigest);
+            return Err(Reason::ManifestDigest.into());
         }
-        for (name, section) in &own.by_name {
+        for (round, (name, section)) in own.by_name.iter().enumerate() {
+            if round.is_multiple_of(ROUNDS) {
+                reader.check_time()?;
+            }
             let theirs = sections.by_name.get(name).ok_or(Reason::ManifestDigest)?;
             let mut bytes = theirs.bytes(manifest);
             if by_signtool && bytes.ends_with(b"\n\n") {
@@ -219,7 +231,7 @@ fn check_file(
             }
             let digests = expected(section, "-Digest", first);
             if digests.is_empty() || !holds(&digests, bytes) {
-                return Err(Reason::ManifestDigest);
+                return Err(Reason::ManifestDigest.into());
             }
         }
     }
@@ -228,7 +240,24 @@ fn check_file(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn sections_take_time() {
+        let manifest = b"Manifest-Version: 1.0\n\nName: a\nSHA1-Digest: AAAA\n";
+        let file = b"Signature-Version: 1.0\n\nName: a\nSHA1-Digest: AAAA\n";
+        let sections = Sections::parse(manifest).unwrap();
+        let check = |time| {
+            let limits = crate::Limits { time, ..crate::Limits::default() };
+            let reader = Reader::new(&crate::SliceSource(b""), &limits);
+            check_file(&reader, file, manifest, &sections, 18, &[]).unwrap_err()
+        };
+        assert!(matches!(check(Duration::from_secs(60)), Fail::Invalid(None, Reason::ManifestDigest)));
+        assert!(matches!(check(Duration::ZERO), Fail::Problem(problem) if Code::LimitTime.is(&problem)));
+    }
 
     #[test]
     fn blocks_have_names() {
