@@ -86,6 +86,7 @@ impl Archive {
             base,
             count: 0,
             index: Index::default(),
+            sorted: Vec::new(),
             duplicates: Vec::new(),
             overlap: None,
             misplaced: false,
@@ -142,7 +143,7 @@ impl Archive {
         }
         self.read_to = at;
         if self.index.slots.is_empty() && self.count > 0 {
-            self.find_duplicates_sorted();
+            self.sort_names();
         }
         if !in_order || self.misplaced {
             self.overlap = find_overlap(places);
@@ -181,7 +182,8 @@ impl Archive {
         }
     }
 
-    fn find_duplicates_sorted(&mut self) {
+    /// Does without the index: names made to collide must not make looking them up slow.
+    fn sort_names(&mut self) {
         let mut names = Vec::with_capacity(self.count);
         let mut at = 0;
         while let Some((entry, next)) = Entry::parse(&self.directory, at) {
@@ -196,6 +198,7 @@ impl Archive {
                 _ => None,
             })
             .collect();
+        self.sorted = names.into_iter().map(|(_, at)| at).collect();
     }
 }
 
@@ -244,5 +247,50 @@ fn check_name(reader: &mut Reader<'_>, entry: &Entry<'_>, name: &Name<'_>) {
         if !wide && entry.extra_field(EXTRA_ZIP64).is_some_and(|field| field.len() >= 16) {
             reader.note(Anomaly::Zip64Unneeded);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::Limits;
+    use crate::fixture::zip::ZipBuilder;
+
+    /// Names of eight bytes that all lead to one slot: the hash of [`Name`] taken back.
+    fn colliding() -> impl Iterator<Item = [u8; 8]> {
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        // each step doubles the bits that are right
+        let inverse = (0..6).fold(MULTIPLIER, |inverse, _| {
+            inverse.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(inverse)))
+        });
+        (0_u64..).map(move |half| ((half << 32 | half).wrapping_mul(inverse) ^ 8 << 5).to_le_bytes())
+    }
+
+    #[test]
+    fn names_made_to_collide_are_found_by_halves() {
+        let names: Vec<Vec<u8>> = colliding()
+            .take(2_500)
+            .map(Vec::from)
+            .chain((0..40_000).map(|number| format!("res/{number}").into_bytes()))
+            .collect();
+        let twice = names.iter().chain([&names[30_000]]);
+        let zip = twice.fold(ZipBuilder::new(), |zip, name| zip.stored(name.as_slice(), b""));
+        let file = Bytes::from(zip.build());
+        let limits = Limits { time: std::time::Duration::from_secs(600), ..Limits::default() };
+        let mut reader = Reader::new(&file, &limits);
+        let archive = block_on(Archive::open(&mut reader)).unwrap().unwrap();
+        assert!(archive.index.slots.is_empty() && archive.sorted.len() == names.len() + 1);
+        let entries: Vec<Entry<'_>> = archive.entries().collect();
+        for (name, entry) in names.iter().zip(&entries) {
+            assert_eq!(archive.find(name).as_ref(), Some(entry));
+        }
+        for name in [&b"res/"[..], b"", b"zzz", b"\xff\xff"] {
+            assert!(archive.find(name).is_none());
+        }
+        assert!(archive.unique(b"res/0").is_ok());
+        assert_eq!(archive.unique(&names[30_000]).unwrap_err().code, "E_ZIP_AMBIGUOUS");
     }
 }

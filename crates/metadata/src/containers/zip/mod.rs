@@ -46,6 +46,8 @@ pub struct Archive {
     base: u64,
     count: usize,
     index: Index,
+    /// The records by name, where the index has no room for them.
+    sorted: Vec<usize>,
     duplicates: Vec<usize>,
     /// Where an entry stands that shares bytes with another.
     overlap: Option<u64>,
@@ -126,7 +128,10 @@ impl Archive {
     /// The first entry with exactly this name.
     pub fn find(&self, name: &[u8]) -> Option<Entry<'_>> {
         if self.index.slots.is_empty() {
-            return self.entries().find(|entry| entry.name == name);
+            let before = |at: &usize| name_at(&self.directory, *at).is_some_and(|(known, _)| known < name);
+            let at = self.sorted.get(self.sorted.partition_point(before))?;
+            let (entry, _) = Entry::parse(&self.directory, *at)?;
+            return (entry.name == name).then_some(entry);
         }
         self.index.find(&self.directory, name)
     }
