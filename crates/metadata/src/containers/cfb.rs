@@ -270,7 +270,8 @@ impl Compound {
             // what follows is mostly the directory and the small streams
             let len = 1 << self.shift;
             let data = reader.bytes_ahead(self.offset(at), len, reader.limits().whole_bytes).await?;
-            self.table.insert(index, data);
+            // a copy, or each sector would keep all of what was read with it
+            self.table.insert(index, Bytes::copy_from_slice(&data));
         }
         self.table.get(&index).and_then(|data| u32_at(data, inside)).ok_or_else(missing)
     }
@@ -536,7 +537,11 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use futures::executor::block_on;
+
     use super::*;
+    use crate::Limits;
+    use crate::fixture::msi::MsiBuilder;
 
     #[test]
     fn parts_of_a_stream() {
@@ -545,5 +550,20 @@ mod tests {
         cut(&places, 8, 4, &mut found).unwrap();
         assert_eq!(found, [Place { offset: 108, len: 2 }, Place { offset: 200, len: 2 }]);
         assert_eq!(cut(&places, 15, 6, &mut Vec::new()).unwrap_err().code, "E_MANIFEST_INVALID");
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_not_kept() {
+        // eight sectors of the allocation table
+        let file = Bytes::from(MsiBuilder::new().stream("large", vec![7; 512 << 10]).build());
+        let name: Vec<u8> = "large".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let limits = Limits::default();
+        let mut reader = Reader::new(&file, &limits);
+        block_on(async {
+            let mut compound = Compound::open(&mut reader).await.unwrap();
+            let stream = compound.find(&name).unwrap().unwrap();
+            compound.read(&mut reader, stream, u64::MAX).await.unwrap();
+            assert!(compound.table.len() > 8 && compound.table.values().all(Bytes::is_unique));
+        });
     }
 }
