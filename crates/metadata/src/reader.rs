@@ -376,7 +376,7 @@ impl<'s> Reader<'s> {
 
     async fn fetch(&mut self, offset: u64, len: usize) -> Result<Bytes, Problem> {
         self.check_time()?;
-        // `len` never exceeds the file, so a lying length cannot make this large
+        // `len` never exceeds the file; as that may be large, whoever takes it from the file keeps it to a limit
         let mut buffer = vec![0; len];
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {

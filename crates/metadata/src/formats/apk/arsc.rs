@@ -23,6 +23,8 @@ const CHUNK_TYPE: u16 = 0x0201;
 const CHUNK_HEADER_LEN: u64 = 8;
 const TYPE_SPARSE: u8 = 1;
 const TYPE_OFFSET16: u8 = 2;
+/// The keys of a sparse type's entries have 16 bits. All of them are read to look one up.
+const MOST_SPARSE: u32 = 1 << 16;
 const ENTRY_COMPLEX: u16 = 1;
 const ENTRY_COMPACT: u16 = 8;
 /// A type chunk's fields and a configuration as far as it is read.
@@ -285,6 +287,10 @@ impl Table {
         let offsets = u64::from(types.header);
         let inside = |at: u64, len: u64| (at + len <= u64::from(types.len)).then_some(types.at + at);
         let offset = if types.flags & TYPE_SPARSE != 0 {
+            if types.entry_count > MOST_SPARSE {
+                contradicts(reader);
+                return Ok(None);
+            }
             let len = u64::from(types.entry_count) * 4;
             let Some(at) = inside(offsets, len) else { return Ok(None) };
             let table = self.view(reader, at, len as usize, WINDOW).await?;
@@ -433,4 +439,47 @@ fn contradicts(reader: &mut Reader<'_>) {
 
 fn broken() -> Problem {
     Code::ManifestInvalid.problem("the resource table is broken")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::Limits;
+
+    fn chunk(kind: u16, header: u16, len: usize, rest: &[u8]) -> Vec<u8> {
+        [&kind.to_le_bytes()[..], &header.to_le_bytes(), &(len as u32).to_le_bytes(), rest].concat()
+    }
+
+    #[test]
+    fn sparse_types_have_no_more_entries_than_keys() {
+        let of = |entries: u32| {
+            let config = [&64_u32.to_le_bytes()[..], &[0; 60]].concat();
+            let counts = [entries, 84 + entries * 4].map(u32::to_le_bytes).concat();
+            let fields = [&[1, TYPE_SPARSE, 0, 0][..], &counts, &config].concat();
+            // the last pair: the entry 5 and its place; then the entry, a number
+            let last = (entries as usize - 1) * 4;
+            let pairs =
+                [&vec![0; last][..], &[5, 0, 0, 0], &[8, 0, 0, 0, 0, 0, 0, 0], &[8, 0, 0, 0x10, 7, 0, 0, 0]];
+            let values = [fields, pairs.concat()].concat();
+            let values = chunk(CHUNK_TYPE, 84, 8 + values.len(), &values);
+            let package = [&0x7f_u32.to_le_bytes()[..], &values].concat();
+            let package = chunk(CHUNK_PACKAGE, 12, 8 + package.len(), &package);
+            chunk(CHUNK_TABLE, 12, 12 + package.len(), &[&1_u32.to_le_bytes()[..], &package].concat())
+        };
+        for (entries, read) in [(1, true), (65_536, true), (65_537, false), (400_000, false)] {
+            let file = Bytes::from(of(entries));
+            let limits = Limits { fields: Fields::IDENTITY, ..Limits::default() };
+            let mut reader = Reader::new(&file, &limits);
+            let found = block_on(async {
+                let place = Place::File(0, file.len() as u64);
+                let mut table = Table::open(&mut reader, place).await.unwrap();
+                table.values(&mut reader, 0x7f01_0005).await.unwrap()
+            });
+            assert_eq!(found.iter().map(|one| one.value.data).eq([7]), read, "{entries}");
+            assert_eq!(reader.refusal().is_none(), read, "{entries}");
+            assert!(reader.bytes_read() < 300 << 10, "{entries}: {}", reader.bytes_read());
+        }
+    }
 }
