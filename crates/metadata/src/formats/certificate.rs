@@ -111,8 +111,8 @@ fn secret() -> Problem {
 /// Looks for private keys before anything is read, as a broken block before one must not hide it, and counts.
 fn check_blocks(reader: &Reader<'_>, data: &[u8]) -> Result<(), Problem> {
     let (mut at, mut count) = (0, 0);
-    while let Some((_, block)) = Block::next(data, at) {
-        reader.check_time()?;
+    while let Some((start, block)) = Block::next(data, at) {
+        check_elements(reader, data.get(at..start).unwrap_or_default())?;
         match block.label() {
             Some(Label::Key) => return Err(secret()),
             Some(_) => count += 1,
@@ -120,8 +120,24 @@ fn check_blocks(reader: &Reader<'_>, data: &[u8]) -> Result<(), Problem> {
         }
         at = block.end;
     }
+    check_elements(reader, data.get(at..).unwrap_or_default())?;
     if count > MOST_CERTIFICATES {
         return Err(Code::LimitEntries.problem("more certificates than are read of one file"));
+    }
+    Ok(())
+}
+
+/// Looks for private keys among elements of DER, whatever stands between them.
+fn check_elements(reader: &Reader<'_>, data: &[u8]) -> Result<(), Problem> {
+    let mut rest = data;
+    while let Some(at) = rest.iter().position(|byte| *byte == SEQUENCE) {
+        reader.check_time()?;
+        let element = rest.get(at..).unwrap_or_default();
+        if Shape::of(element) == Some(Shape::Key) {
+            return Err(secret());
+        }
+        let Some(whole) = Element::read(element) else { break };
+        rest = element.get(whole.raw.len()..).unwrap_or_default();
     }
     Ok(())
 }
@@ -321,6 +337,7 @@ impl Found {
             let Some(label) = block.label() else { continue };
             any = true;
             let bytes = block.decode()?;
+            check_elements(reader, &bytes)?;
             match label {
                 Label::Certificate => self.add_certificate(&bytes)?,
                 Label::Request | Label::Pkcs7 | Label::Key => self.add_der(&bytes)?,
@@ -503,6 +520,24 @@ mod tests {
             b"\x30\x0a\x30\x05\x06\x03\x2b\x65\x70\x04\x01\0",
         ] {
             assert_eq!(code(der), "E_SECRET_REFUSED", "{der:?}");
+            // behind a key store, with nothing or something between them, and between that and a block
+            let store = b"\x30\x10\x02\x01\x03\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+            assert_eq!(code(store), "");
+            for between in [&b""[..], b"\r\n", b"\0\0", b"\x05\0", b"text", store] {
+                let file = [store, between, der].concat();
+                assert_eq!(code(&file), "E_SECRET_REFUSED", "{between:?} {der:?}");
+                let file =
+                    [&file[..], b"\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"].concat();
+                assert_eq!(code(&file), "E_SECRET_REFUSED", "before a block: {between:?} {der:?}");
+            }
+            let block = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+            assert_eq!(code(&[block, der].concat()), "E_SECRET_REFUSED", "behind a block: {der:?}");
+        }
+        // an element and a key in one block
+        for label in ["CERTIFICATE", "PKCS7"] {
+            let text =
+                format!("-----BEGIN {label}-----\nMAMCAQUwDgIBADAFBgMrZXAEAgQA\n-----END {label}-----\n");
+            assert_eq!(code(text.as_bytes()), "E_SECRET_REFUSED", "{label}");
         }
     }
 
