@@ -30,6 +30,19 @@ struct Configured {
     value: Option<Declared>,
 }
 
+/// Looked at now and then in loops whose length the table decides.
+struct Clock<'r> {
+    reader: &'r Reader<'r>,
+    steps: u32,
+}
+
+impl Clock<'_> {
+    fn step(&mut self) -> Result<(), Problem> {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(1_024) { self.reader.check_time() } else { Ok(()) }
+    }
+}
+
 impl Table {
     /// Opens the resource table if the manifest refers to it. A broken one costs labels and icons, not the package.
     pub(super) async fn open(
@@ -83,28 +96,27 @@ impl Table {
         let is = |message, name: &str, number| -> Result<bool, Problem> {
             if by_name { Ok(name_of(message)? == name) } else { Ok(number_of(message)? == number) }
         };
+        let mut clock = Clock { reader, steps: 0 };
         let mut packages = Fields::new(&self.data);
         while let Some((number, package)) = packages.next()? {
+            clock.step()?;
             let (2, Some(package)) = (number, package.bytes()) else { continue };
             if !by_name && number_of(package)? != part(24, 0xff) {
                 continue;
             }
             let mut types = Fields::new(package);
             while let Some((number, one)) = types.next()? {
+                clock.step()?;
                 let (3, Some(one)) = (number, one.bytes()) else { continue };
                 if !is(one, kind, part(16, 0xff))? {
                     continue;
                 }
                 let mut entries = Fields::new(one);
-                let mut steps = 0_u32;
                 while let Some((number, entry)) = entries.next()? {
-                    steps = steps.wrapping_add(1);
-                    if steps.is_multiple_of(1_024) {
-                        reader.check_time()?;
-                    }
+                    clock.step()?;
                     let (3, Some(entry)) = (number, entry.bytes()) else { continue };
                     if is(entry, name, part(0, 0xffff))? {
-                        configured(reader, entry, &mut found)?;
+                        configured(&mut clock, entry, &mut found)?;
                     }
                 }
             }
@@ -191,16 +203,18 @@ impl Table {
 }
 
 /// The values of an entry, added to `found`.
-fn configured(reader: &Reader<'_>, entry: &[u8], found: &mut Vec<Configured>) -> Result<(), Problem> {
+fn configured(clock: &mut Clock<'_>, entry: &[u8], found: &mut Vec<Configured>) -> Result<(), Problem> {
     let mut fields = Fields::new(entry);
     while let Some((number, value)) = fields.next()? {
+        clock.step()?;
         let (6, Some(value)) = (number, value.bytes()) else { continue };
-        if found.len() >= reader.limits().values {
+        if found.len() >= clock.reader.limits().values {
             break;
         }
         let mut one = Configured { plain: true, ..Configured::default() };
         let mut parts = Fields::new(value);
         while let Some((number, part)) = parts.next()? {
+            clock.step()?;
             let Some(part) = part.bytes() else { continue };
             if number == 2 {
                 let item = Fields::new(part).last(4)?.and_then(Value::bytes);
@@ -208,6 +222,7 @@ fn configured(reader: &Reader<'_>, entry: &[u8], found: &mut Vec<Configured>) ->
             }
             let mut fields = Fields::new(if number == 1 { part } else { &[] });
             while let Some((number, value)) = fields.next()? {
+                clock.step()?;
                 match number {
                     3 => one.locale = text(value)?.to_owned(),
                     18 => one.density = u16::try_from(value.number().unwrap_or(0)).unwrap_or(0),
@@ -231,4 +246,48 @@ fn number_of(message: &[u8]) -> Result<u32, Problem> {
 /// The name of a type or an entry.
 fn name_of(message: &[u8]) -> Result<&str, Problem> {
     Fields::new(message).first(2)?.map_or(Ok(""), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Limits;
+
+    /// A field of bytes: of at least 128, for a length of two bytes.
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let len = content.len();
+        [&[number << 3 | 2, len as u8 | 0x80, (len >> 7) as u8], content].concat()
+    }
+
+    #[test]
+    fn every_loop_looks_at_the_clock() {
+        let number = |number: u8| [0x0a, 2, 8, number];
+        let package = |content: &[u8]| field(2, &[&number(0x7f), content].concat());
+        let types = [0x1a, 0].repeat(2_000);
+        let entries = [&number(1)[..], &types].concat();
+        // one entry, number 0, of nothing but fields that are no values, and of a value of nothing but those
+        let nothing = [0x10, 0].repeat(2_000);
+        let fields = [&number(1)[..], &field(3, &nothing)].concat();
+        let value = [&number(1)[..], &field(3, &field(6, &field(1, &nothing)))].concat();
+        let tables = [
+            [0x12, 0].repeat(2_000),
+            package(&types),
+            package(&field(3, &entries)),
+            package(&field(3, &fields)),
+            package(&field(3, &value)),
+        ];
+        let wanted = Reference { id: 0x7f01_0000, ..Reference::default() };
+        for (time, late) in [(Duration::from_secs(60), false), (Duration::ZERO, true)] {
+            let limits = Limits { time, ..Limits::default() };
+            let file = Bytes::new();
+            let reader = Reader::new(&file, &limits);
+            for (index, data) in tables.iter().enumerate() {
+                let table = Table { data: data.clone().into() };
+                let code = table.search(&reader, &wanted).err().map(|problem| problem.code);
+                assert_eq!(code.as_deref(), late.then_some("E_LIMIT_TIME"), "{index}");
+            }
+        }
+    }
 }
