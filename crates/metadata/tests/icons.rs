@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -426,6 +427,20 @@ fn limits() -> Result<(), Failed> {
     let dot = [("res/a.png", encode(1, 1, |_, _| [255; 4]))];
     assert_eq!(code(&E("layer-list", vec![], items(100)), &dot), "E_LIMIT_ENTRIES");
     assert!(drawn(&E("layer-list", vec![], items(9)), &dot).is_ok());
+    // a bit for each pixel in the file, four bytes in memory
+    let mut rows = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    rows.write_all(&[0; 1_024 * 129])?;
+    let header = [0, 0, 4, 0, 0, 0, 4, 0, 1, 0, 0, 0, 0];
+    let parts = [chunk(b"IHDR", &header), chunk(b"IDAT", &rows.finish()?), chunk(b"IEND", &[])];
+    let thin = [("res/a.png", [b"\x89PNG\r\n\x1a\n".to_vec(), parts.concat()].concat())];
+    let layers = |count| {
+        let root = E("layer-list", vec![], items(count));
+        let apk = apk("res/icon.xml", &[&thin[..], &[("res/icon.xml", compiled(&root))]].concat());
+        let limits = Limits { time: Duration::from_secs(600), ..Limits::default() };
+        icon::extract_slice(&apk, &limits, 192)
+    };
+    assert_eq!(layers(47).unwrap_err().code, "E_LIMIT_INFLATE");
+    assert!(layers(2).unwrap().is_some());
     let groups = (0..9_000).map(|_| E("group", vec![], vec![])).collect();
     assert_eq!(code(&viewport(1.0, groups), &[]), "E_LIMIT_ENTRIES");
     assert_eq!(code(&viewport(0.0, vec![]), &[]), "E_UNSUPPORTED");

@@ -203,7 +203,7 @@ pub(super) fn pixels(reader: &mut Reader<'_>, data: &[u8]) -> Result<Picture, Pr
     check_pixels(width, height)?;
     decoder.set_memory_limit(MOST_PIXELS as usize * 4);
     let len = decoder.output_buffer_size().ok_or_else(broken)?;
-    reader.charge_inflated(len as u64)?;
+    reader.charge_inflated(u64::from(width) * u64::from(height) * 4)?;
     let mut pixels = vec![0; len];
     decoder.read_image(&mut pixels).map_err(|_| broken())?;
     reader.check_time()?;

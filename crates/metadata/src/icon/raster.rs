@@ -150,6 +150,9 @@ fn open(sound: &Sound, transformations: Transformations) -> Result<png::Reader<C
 fn decode(reader: &mut Reader<'_>, sound: &Sound) -> Result<Picture, Problem> {
     let Header { width, height, .. } = sound.header;
     check_pixels(width, height)?;
+    // as compressed it has been counted
+    let held = u64::from(width) * u64::from(height) * 4;
+    reader.charge_inflated(held.saturating_sub(sound.header.bytes()))?;
     let mut decoder = open(sound, Transformations::normalize_to_color8() | Transformations::ALPHA)?;
     let len = decoder.output_buffer_size().filter(|len| *len <= MEMORY).ok_or_else(broken)?;
     let mut data = vec![0; len];
