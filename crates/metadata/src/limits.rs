@@ -29,7 +29,7 @@ pub struct Limits {
     pub signature_bytes: u64,
     /// Inflated bytes of the whole inspection. Default 64 MiB.
     pub inflated_bytes: u64,
-    /// Compressed bytes read for one entry. Default 16 MiB.
+    /// Compressed bytes read for one entry, fewer where less than that may come out of it. Default 16 MiB.
     pub compressed_bytes: u64,
     /// Decoded string bytes of the whole inspection. Default 16 MiB.
     pub string_bytes: usize,

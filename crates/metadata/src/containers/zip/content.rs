@@ -22,12 +22,15 @@ impl Archive {
     /// A wrong checksum or size does not stop the reading; it is noted as a reason to refuse the file.
     ///
     /// # Errors
-    /// `E_LIMIT_INFLATE` past `cap`; `E_PATH` for a link; `E_ENCRYPTED`; `E_ZIP_STRUCT` when its bytes are not
-    /// where the directory says; `E_ZIP_AMBIGUOUS` when the local header makes other bytes of it.
+    /// `E_LIMIT_INFLATE` past `cap`, and where more is packed than `cap` bytes could take; `E_PATH` for a link;
+    /// `E_ENCRYPTED`; `E_ZIP_STRUCT` when its bytes are not where the directory says; `E_ZIP_AMBIGUOUS` when the
+    /// local header makes other bytes of it.
     pub async fn read(&self, reader: &mut Reader<'_>, entry: &Entry<'_>, cap: u64) -> Result<Bytes, Problem> {
-        let wanted = entry.compressed.min(reader.limits().compressed_bytes);
-        let (offset, len) = self.locate(reader, entry, wanted).await?;
-        if len > cap && entry.is_stored() || len > reader.limits().compressed_bytes {
+        let most = if entry.is_stored() { cap } else { most_deflated(cap) };
+        let most = most.min(reader.limits().compressed_bytes);
+        let ahead = if entry.compressed > most { 0 } else { entry.compressed };
+        let (offset, len) = self.locate(reader, entry, ahead).await?;
+        if len > most {
             return Err(too_large(entry));
         }
         let len = usize::try_from(len).map_err(|_| too_large(entry))?;
@@ -144,6 +147,12 @@ impl Archive {
     }
 }
 
+/// More than `size` bytes take when they are deflated: what cannot be packed stands as it is in blocks with five bytes
+/// in front or, by careless packers, in codes of nine bits.
+fn most_deflated(size: u64) -> u64 {
+    size.saturating_add(size / 8).saturating_add(64 << 10)
+}
+
 fn checksum(data: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(data);
@@ -214,4 +223,55 @@ fn named(code: Code, entry: &Entry<'_>, what: &str) -> Problem {
         .flat_map(char::escape_debug)
         .collect();
     code.problem(format!("{name} {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::Limits;
+    use crate::fixture::zip::{self, ZipBuilder};
+
+    /// What cannot be packed.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    /// What reading the only entry gives, and the bytes read for it.
+    fn read(entry: zip::Entry, cap: u64) -> (Result<Bytes, String>, u64) {
+        let file = Bytes::from(ZipBuilder::new().entry(entry).build());
+        let limits = Limits::default();
+        let mut reader = Reader::new(&file, &limits);
+        block_on(async {
+            let archive = Archive::open(&mut reader).await.unwrap().unwrap();
+            let before = reader.bytes_read();
+            let entry = archive.find(b"a").unwrap();
+            let content = archive.read(&mut reader, &entry, cap).await.map_err(|problem| problem.code);
+            (content, reader.bytes_read() - before)
+        })
+    }
+
+    #[test]
+    fn no_more_is_read_than_could_be_handed_out() {
+        let data = noise(2 << 20);
+        for entry in [zip::Entry::deflated("a", data.as_slice()), zip::Entry::stored("a", data.as_slice())] {
+            assert_eq!(read(entry.clone(), 2 << 20).0.unwrap(), data);
+            assert_eq!(read(entry.clone(), (2 << 20) - 1).0.unwrap_err(), "E_LIMIT_INFLATE");
+            let (refused, bytes) = read(entry, 1 << 20);
+            assert_eq!(refused.unwrap_err(), "E_LIMIT_INFLATE");
+            assert!(bytes < 1 << 10, "{bytes}");
+        }
+        // a method that is neither
+        let mut unknown = zip::Entry::deflated("a", data.as_slice());
+        (unknown.local.method, unknown.central.method) = (Some(99), Some(99));
+        let (refused, bytes) = read(unknown, 1 << 20);
+        assert_eq!(refused.unwrap_err(), "E_LIMIT_INFLATE");
+        assert!(bytes < 1 << 10, "{bytes}");
+    }
 }
