@@ -34,8 +34,6 @@ pub enum Code {
     LimitEntries,
     /// More inflated bytes than allowed.
     LimitInflate,
-    /// A higher compression ratio than allowed.
-    LimitRatio,
     /// Deeper nesting than allowed.
     LimitDepth,
     /// Longer strings than allowed.
@@ -69,7 +67,6 @@ impl Code {
             Self::Cycle => "E_CYCLE",
             Self::LimitEntries => "E_LIMIT_ENTRIES",
             Self::LimitInflate => "E_LIMIT_INFLATE",
-            Self::LimitRatio => "E_LIMIT_RATIO",
             Self::LimitDepth => "E_LIMIT_DEPTH",
             Self::LimitString => "E_LIMIT_STRING",
             Self::LimitTime => "E_LIMIT_TIME",
