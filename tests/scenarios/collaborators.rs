@@ -42,6 +42,27 @@ pub(crate) async fn a_collaborator_has_one_role_and_an_owner_stays(ground: Groun
     assert_eq!(kind(depot.collaborators(&owner, Query::of::<User>(acme), None).await), ErrorKind::Forbidden);
 }
 
+pub(crate) async fn a_change_that_is_confirmed_was_made(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let acme = stage.acme;
+    let granted = async || {
+        let events = stage.depot.events(&system(), &EventFilter::of(acme)).await.unwrap();
+        events.iter().filter(|one| one.event.action == "grant.create").count()
+    };
+    for round in 0..5 {
+        let sam = stage.hire(&format!("sam{round}"), "org.admin").await.subject;
+        let before = granted().await;
+        let changes = ["org.member", "org.editor", "org.viewer"].map(|role| {
+            let (depot, sam, role) = (stage.depot.clone(), sam.clone(), Role::parse(role).unwrap());
+            tokio::spawn(async move { depot.change_role(&system(), acme, &sam, &role).await })
+        });
+        for outcome in futures::future::join_all(changes).await {
+            outcome.unwrap().unwrap();
+        }
+        assert_eq!(granted().await - before, 3, "each came after another, in round {round}");
+    }
+}
+
 pub(crate) async fn a_service_account_may_do_what_its_role_says_until_it_is_revoked(ground: Ground) {
     let stage = Stage::set(ground).await;
     let (depot, acme) = (&stage.depot, stage.acme);

@@ -42,6 +42,7 @@ fn main() {
         apps::what_comes_while_an_app_goes_is_not_left_alone,
         collaborators::only_an_owner_makes_owners,
         collaborators::a_collaborator_has_one_role_and_an_owner_stays,
+        collaborators::a_change_that_is_confirmed_was_made,
         collaborators::a_service_account_may_do_what_its_role_says_until_it_is_revoked,
         builds::a_build_becomes_a_release,
         builds::builds_of_one_version_stand_side_by_side,

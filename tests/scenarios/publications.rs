@@ -166,9 +166,17 @@ pub(crate) async fn a_password_is_kept_as_a_hash_and_asked_for_once(ground: Grou
     assert!(!format!("{made:?}").contains("sesame"));
     let replaced = stage.depot.replace_publication(&system(), stage.acme, made.id, new).await;
     assert!(replaced.is_ok(), "the one that was set stays");
+    let kept = Query::of::<appdepot::domain::Password>(stage.acme).counted();
+    let passwords = async || stage.ground.backends.records.list(&kept).await.unwrap().total;
     stage.depot.remove_listing(&system(), stage.acme, made.id).await.unwrap();
-    let left = Query::of::<appdepot::domain::Password>(stage.acme).counted();
-    assert_eq!(stage.ground.backends.records.list(&left).await.unwrap().total, Some(0));
+    assert_eq!(passwords().await, Some(0));
+    let mut again = stage.publication("secret", Selection::Last);
+    again.publication.security = Security::Password;
+    again.password = Some("open sesame".to_owned());
+    stage.publish(&app, again).await;
+    assert_eq!(passwords().await, Some(1));
+    stage.depot.remove_app(&system(), stage.acme, app.id).await.unwrap();
+    assert_eq!(passwords().await, Some(0), "what goes with its app leaves none either");
 }
 
 fn from(address: &str) -> Origin {

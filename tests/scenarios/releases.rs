@@ -3,7 +3,7 @@
 use appdepot::ErrorKind;
 use appdepot::authorize::Actor;
 use appdepot::blobs::ByteRange;
-use appdepot::depot::{NewApp, NewAsset, NewFile, NewRelease};
+use appdepot::depot::{NewApp, NewAsset, NewFile, NewRelease, ReleaseChange};
 use appdepot::domain::{Audience, EventFilter, LifecycleName};
 use appdepot::error::Detail;
 use appdepot::lifecycle::{Lifecycle, State, Verb};
@@ -59,7 +59,15 @@ pub(crate) async fn the_fixture_package_lives_its_whole_life(ground: Ground) {
     ));
     step(&creator, Verb::Submit).await.unwrap();
     assert_eq!(kind(step(&creator, Verb::Approve).await), ErrorKind::Forbidden);
+    // what is reviewed is what was handed in
+    let other = stage.upload("b.apk", package("field-notes-1.5.0.apk")).await;
+    let swap = async || {
+        let change = ReleaseChange { asset: Some(other.id), ..ReleaseChange::default() };
+        kind(stage.depot.update_release(&system(), stage.acme, release.id, None, change).await)
+    };
+    assert_eq!(swap().await, ErrorKind::Conflict);
     step(&publisher, Verb::Approve).await.unwrap();
+    assert_eq!(swap().await, ErrorKind::Conflict);
     assert_eq!(step(&publisher, Verb::Publish).await.unwrap().state, State::Published);
 
     assert_eq!(stage.offered(&ada).await, ["1.4.2"]);

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Field, Op, Page, Query};
 use crate::records::Batch;
 
+use super::releases::Unless;
 use super::{ATTEMPTS, CreatedKey, Depot, ListingChange, NewKey, check_extra, on_app, retry};
 
 /// A new app.
@@ -245,8 +246,7 @@ impl Depot {
             |query: Query| -> Result<Query> { Ok(query.filter(Field::parse("app")?, Op::Eq(id.into()))) };
         for listing in self.list_all::<Listing>(of_app(Query::of::<Listing>(organization))?).await? {
             let mut batch = Batch::new();
-            batch.delete(&listing);
-            batch.events.push(self.event(actor, "listing.remove", &listing));
+            self.delete_listing(actor, &mut batch, &listing).await?;
             self.commit(batch).await?;
         }
         let releases = self.list_all::<Release>(of_app(Query::of::<Release>(organization))?).await?;
@@ -255,7 +255,7 @@ impl Depot {
         let ids: BTreeSet<_> = ids.chain(builds.iter().map(|build| Build::release(build.id))).collect();
         if !ids.is_empty() {
             for release in ids {
-                match self.drop_release(actor, organization, id, release).await {
+                match self.drop_release(actor, organization, id, release, Unless::Changed(None)).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     done => done?,
                 }

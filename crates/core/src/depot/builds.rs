@@ -13,6 +13,7 @@ use crate::records::Batch;
 
 use super::assets::{NewAsset, NewFile};
 use super::enclosures::Enclosure;
+use super::releases::Unless;
 use super::{Depot, check_extra, on_app};
 
 /// The most files attached to one build.
@@ -213,7 +214,7 @@ impl Depot {
         id: Id<Build>,
     ) -> Result<()> {
         let build = self.permitted_build(actor, permission::RELEASE_REMOVE, organization, id).await?;
-        self.drop_release(actor, organization, build.app, Build::release(id)).await
+        self.drop_release(actor, organization, build.app, Build::release(id), Unless::Changed(None)).await
     }
 
     /// Adds to `batch` that a build goes, and takes it out of its `app`'s figures.

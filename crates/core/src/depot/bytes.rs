@@ -75,8 +75,12 @@ impl Depot {
     /// What becomes of a blob whose last commit was answered with `error`.
     pub(super) async fn settle(&self, blob: Stored<Blob>, error: Error) -> Result<()> {
         match self.find(blob.organization, blob.id).await {
-            // The commit did take effect, and someone has changed the asset since.
-            Ok(Some(found)) if found.state != BlobState::Pending => Ok(()),
+            // The commit did take effect, and someone may have changed the asset since. The sweep dooms at once what
+            // never became ready.
+            Ok(Some(found)) if found.state == BlobState::Ready => Ok(()),
+            Ok(Some(found)) if found.state == BlobState::Doomed && found.revision > blob.revision + 1 => {
+                Ok(())
+            }
             Ok(_) if error.kind() == ErrorKind::Conflict => Err(self.discard(blob, error).await),
             _ => Err(error),
         }

@@ -171,8 +171,10 @@ impl Depot {
             value.extra.clone_from(extra);
         }
         let other = change.asset.filter(|asset| value.asset != Some(*asset));
-        if other.is_some() && value.published_at.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, "the package of a published release never changes"));
+        // what somebody reviews, approved or published stays what it was
+        if other.is_some() && !matches!(value.state, State::Created | State::Rejected) {
+            let why = "a release takes another package before it is reviewed or once it was rejected";
+            return Err(Error::new(ErrorKind::Conflict, why));
         }
         if let Some(asset) = other {
             let asset: Stored<Asset> = self.load(organization, asset).await?;

@@ -10,6 +10,7 @@ use crate::records::Batch;
 
 use super::assets::{NewAsset, NewFile};
 use super::pictures::check_icon;
+use super::releases::Unless;
 use super::{Depot, on_app};
 
 /// What a file is for.
@@ -136,17 +137,18 @@ impl Depot {
         Ok(())
     }
 
-    /// Removes all but the newest `keep` published releases beside which `like` was uploaded. What a build made stays.
+    /// Removes all but the newest `keep` published releases beside which `like` was uploaded. What a build made or
+    /// somebody composed stays.
     async fn drop_older(&self, actor: &Actor, app: &Stored<App>, like: &Release, keep: usize) -> Result<()> {
         let published = Query::of::<Release>(app.organization)
             .filter(Field::parse("app")?, Op::Eq(app.id.into()))
             .filter(Field::parse("state")?, Op::Eq(like.state.as_str().into()));
         let mut releases = self.list_all::<Release>(published).await?;
-        releases.retain(|one| (one.platform, &one.variant) == (like.platform, &like.variant));
+        releases.retain(|one| one.built && (one.platform, &one.variant) == (like.platform, &like.variant));
         releases.sort_by_key(|release| std::cmp::Reverse((release.published_at, release.id)));
         for old in releases.into_iter().skip(keep) {
             if self.find::<Build>(app.organization, old.id.cast()).await?.is_none() {
-                self.drop_release(actor, app.organization, app.id, old.id).await?;
+                self.drop_release(actor, app.organization, app.id, old.id, Unless::Changed(None)).await?;
             }
         }
         Ok(())

@@ -218,12 +218,23 @@ impl Depot {
         let stored: Stored<Listing> = self.load(organization, id).await?;
         self.authorize(actor, permission::LISTING_REMOVE, Target::app(organization, stored.app)).await?;
         let mut batch = Batch::new();
-        batch.delete(&stored);
-        if let Some(password) = self.find::<Password>(organization, id.cast()).await? {
+        self.delete_listing(actor, &mut batch, &stored).await?;
+        self.commit(batch).await
+    }
+
+    /// Adds to `batch` that a listing goes with its password.
+    pub(super) async fn delete_listing(
+        &self,
+        actor: &Actor,
+        batch: &mut Batch,
+        listing: &Stored<Listing>,
+    ) -> Result<()> {
+        batch.delete(listing);
+        if let Some(password) = self.find::<Password>(listing.organization, listing.id.cast()).await? {
             batch.delete(&password);
         }
-        batch.events.push(self.event(actor, "listing.remove", &stored));
-        self.commit(batch).await
+        batch.events.push(self.event(actor, "listing.remove", listing));
+        Ok(())
     }
 
     /// The listings that `query` describes, whatever their audience: for those who run the store.

@@ -321,22 +321,36 @@ impl Depot {
     /// Commits, and finds out what happened when the answer is an error.
     ///
     /// A store that retries a commit whose answer was lost sees `Conflict` against its own success, and a lost
-    /// answer says nothing at all. So the record is read back: if this very batch wrote it, the commit succeeded.
+    /// answer says nothing at all. So a written record is read back: if this very batch wrote it, the commit
+    /// succeeded. That a record is gone tells nothing, as others remove too, unless removing is all there was to do.
     async fn commit(&self, batch: Batch) -> Result<()> {
         let batch = batch.with_policy_versions(self.now())?;
-        let witness = batch.changes.iter().find_map(|change| match change {
-            Change::Insert(record) | Change::Update(record) => Some((record.key(), Some(batch.id))),
-            Change::Delete { organization, kind, id, .. } => {
-                Some((Key::Id { organization: *organization, kind: *kind, id: *id }, None))
+        let id = batch.id;
+        let (mut written, mut removed) = (None, Vec::new());
+        for change in &batch.changes {
+            match change {
+                Change::Insert(record) | Change::Update(record) => {
+                    written.get_or_insert_with(|| record.key());
+                }
+                Change::Delete { organization, kind, id, .. } => {
+                    removed.push(Key::Id { organization: *organization, kind: *kind, id: *id });
+                }
+                Change::Bump(_) | Change::Require { .. } => {}
             }
-            Change::Bump(_) | Change::Require { .. } => None,
-        });
-        let Err(error) = self.0.records.commit(batch).await else { return Ok(()) };
-        let Some((key, written_by)) = witness else { return Err(error) };
-        match self.0.records.get(&key).await {
-            Ok(found) if found.as_ref().map(|record| record.batch) == written_by => Ok(()),
-            _ => Err(error),
         }
+        let Err(error) = self.0.records.commit(batch).await else { return Ok(()) };
+        let find = |key: Key| async move { self.0.records.get(&key).await };
+        let done = match written {
+            Some(key) => find(key).await.is_ok_and(|found| found.is_some_and(|record| record.batch == id)),
+            None => {
+                let mut gone = !removed.is_empty();
+                for key in removed {
+                    gone = gone && find(key).await.is_ok_and(|found| found.is_none());
+                }
+                gone
+            }
+        };
+        if done { Ok(()) } else { Err(error) }
     }
 
     fn event<T: Entity>(&self, actor: &Actor, action: &str, subject: &Stored<T>) -> NewEvent {

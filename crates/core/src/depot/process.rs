@@ -22,6 +22,7 @@ use crate::records::Batch;
 use super::Depot;
 use super::assets::{NewAsset, NewFile};
 use super::describe::{class_of, tidy};
+use super::releases::Unless;
 
 /// What a build could not be read for, beyond the inspector's own codes: it was given up.
 const ABANDONED: &str = "E_ABANDONED";
@@ -83,7 +84,14 @@ impl Depot {
             if self.find::<App>(organization, build.app).await?.is_none() {
                 // The app was removed while the build came in.
                 let worker = Actor::system("builds");
-                self.drop_release(&worker, organization, build.app, Build::release(build.id)).await?;
+                self.drop_release(
+                    &worker,
+                    organization,
+                    build.app,
+                    Build::release(build.id),
+                    Unless::Changed(None),
+                )
+                .await?;
                 continue;
             }
             let now = self.now();

@@ -5,8 +5,8 @@
 
 use crate::authorize::{Actor, Target, permission};
 use crate::domain::{
-    App, Asset, Audience, Build, Details, Document, Entity as _, Extra, Id, Kind, Organization, PackageName,
-    Policy, Rating, Release, Revision, Stored, check_text,
+    App, Asset, Audience, Build, Details, Document, Entity as _, Extra, Id, Kind, Listing, Organization,
+    PackageName, Policy, Rating, Release, Revision, Stored, check_text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::Platform;
@@ -15,6 +15,15 @@ use crate::query::{Field, Op, Page, Query};
 use crate::records::{Batch, Change};
 
 use super::{Depot, NewApp, on_app};
+
+/// What keeps a release from being removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unless {
+    /// `Conflict(Stale)` when its revision is another than this.
+    Changed(Option<Revision>),
+    /// It stays, without an error, while a listing offers it.
+    Offered,
+}
 
 /// A new release.
 #[derive(Debug, Clone, PartialEq)]
@@ -228,7 +237,7 @@ impl Depot {
     /// the app may do so while a review is still to come or what was reviewed is withdrawn.
     ///
     /// # Errors
-    /// `Conflict(Stale)`; `Conflict` for another package of a release that was published; otherwise those of
+    /// `Conflict(Stale)`; `Conflict` for another package of a release that is neither new nor rejected; otherwise those of
     /// [`Depot::create_release`].
     pub async fn update_release(
         &self,
@@ -277,7 +286,7 @@ impl Depot {
         let own = Some(permission::RELEASE_REMOVE_OWN);
         self.authorize_own(actor, permission::RELEASE_REMOVE, own, &app).await?;
         release.check_revision(expected)?;
-        self.drop_release(actor, organization, app.id, release.id).await
+        self.drop_release(actor, organization, app.id, release.id, Unless::Changed(expected)).await
     }
 
     /// Removes what goes by this id: the release, the build it was made of, and their files. A file that another
@@ -288,10 +297,19 @@ impl Depot {
         organization: Id<Organization>,
         app: Id<App>,
         id: Id<Release>,
+        unless: Unless,
     ) -> Result<()> {
+        let release: Option<Stored<Release>> = self.find(organization, id).await?;
+        if self.stays(release.as_ref(), unless).await? {
+            return Ok(());
+        }
+        // now, so that nothing of it outlives an interruption, and again for what comes meanwhile
         self.drop_parts(actor, organization, id).await?;
         let dropped = self.commit_made(|| async {
             let release: Option<Stored<Release>> = self.find(organization, id).await?;
+            if self.stays(release.as_ref(), unless).await? {
+                return Ok((Batch::new(), Vec::new()));
+            }
             let build: Option<Stored<Build>> = self.find(organization, id.cast()).await?;
             if release.is_none() && build.is_none() {
                 return Err(Error::not_found(Release::NAME));
@@ -338,7 +356,27 @@ impl Depot {
         for blob in dropped.await? {
             self.erase(&blob).await;
         }
+        if self.find::<Release>(organization, id).await?.is_none() {
+            self.drop_parts(actor, organization, id).await?;
+        }
         Ok(())
+    }
+
+    /// Whether a release is not to be removed after all.
+    async fn stays(&self, release: Option<&Stored<Release>>, unless: Unless) -> Result<bool> {
+        let Some(release) = release else { return Ok(false) };
+        match unless {
+            Unless::Changed(expected) => release.check_revision(expected).map(|()| false),
+            Unless::Offered => {
+                let of_app = Query::of::<Listing>(release.organization)
+                    .filter(Field::parse("app")?, Op::Eq(release.app.into()));
+                let listings = self.list_all::<Listing>(of_app).await?;
+                let offers = |listing: &Stored<Listing>| {
+                    listing.offers.iter().any(|offer| offer.release == release.id)
+                };
+                Ok(listings.iter().any(offers))
+            }
+        }
     }
 
     pub(super) async fn release_and_app(
@@ -384,11 +422,9 @@ impl Depot {
         }
         for kind in [Kind::Subscription, Kind::Review] {
             let parts = of(Query { kind, ..Query::of::<Release>(organization) })?.limit(500);
-            loop {
+            let remove_some = || async {
                 let page = self.0.records.list(&parts).await?.items;
-                if page.is_empty() {
-                    break;
-                }
+                let some = !page.is_empty();
                 let mut batch = Batch::new();
                 batch.changes.extend(page.into_iter().map(|record| Change::Delete {
                     organization,
@@ -396,8 +432,9 @@ impl Depot {
                     id: record.id,
                     revision: record.revision,
                 }));
-                self.commit(batch).await?;
-            }
+                Ok((batch, some))
+            };
+            while self.commit_made(remove_some).await? {}
         }
         Ok(())
     }

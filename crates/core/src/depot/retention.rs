@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::query::{Field, Op, Query, Sort};
 
 use super::measure::hex;
+use super::releases::Unless;
 use super::{Depot, on_app};
 
 /// The builds that an app's [`Retention`](crate::domain::Retention) would remove now.
@@ -60,7 +61,7 @@ impl Depot {
             return Err(Error::stale(None));
         }
         for build in &now.builds {
-            self.drop_release(actor, organization, app.id, Build::release(build.id)).await?;
+            self.drop_release(actor, organization, app.id, Build::release(build.id), Unless::Offered).await?;
         }
         Ok(now.builds.len())
     }
