@@ -122,6 +122,8 @@ anomalies! {
     ChecksumMismatch => "checksum-mismatch",
     /// A string holds control characters; NUL was removed.
     ControlCharacter => "control-character",
+    /// The manifest says that a debugger may attach, which no app given to people should.
+    Debuggable => "debuggable",
     /// Two entries carry one name.
     DuplicateEntry => "duplicate-entry",
     /// A signing block holds two signatures of one scheme; the first was read, as Android does.

@@ -185,6 +185,12 @@ fn compare(score: &mut Score, file: &str, found: &Inspection, truth: &Json) {
     same("label", package.name.as_deref().unwrap_or(""), &truth["applicationLabel"]);
     same("launchable", &text(&details["launchable"]), &truth["launchable"]);
     score.add(file, "permissions", &details["permissions"].to_string(), &truth["permissions"].to_string());
+    // null where aapt2 and aapt both failed: nobody said
+    if !truth["debuggable"].is_null() {
+        score.add(file, "debuggable", &details["debuggable"].to_string(), &truth["debuggable"].to_string());
+    }
+    let noted = found.anomalies.iter().any(|word| word == "debuggable");
+    assert_eq!(details["debuggable"], noted, "{file}");
     score.add(
         file,
         "ABIs",

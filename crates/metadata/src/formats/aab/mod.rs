@@ -159,6 +159,9 @@ fn describe(
     put("maxSdkVersion", optional(&table.text(reader, &manifest.max_sdk)?));
     put("compileSdkVersion", optional(&table.text(reader, &manifest.compile_sdk)?));
     put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
+    if debuggable {
+        reader.note(Anomaly::Debuggable);
+    }
     put("debuggable", debuggable.into());
     put("testOnly", test_only.into());
     put("permissions", manifest.permissions.iter().map(|name| reader.text(name)).collect());

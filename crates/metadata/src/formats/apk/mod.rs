@@ -240,7 +240,11 @@ async fn describe(
         put("targetSandboxVersion", sandbox.unwrap_or(1).into());
         put("compileSdkVersion", optional(&resources.text(reader, &manifest.compile_sdk).await?));
         put("split", manifest.split.as_deref().map_or(Json::Null, |split| reader.text(split).into()));
-        put("debuggable", resources.boolean(reader, &manifest.debuggable).await?.into());
+        let debuggable = resources.boolean(reader, &manifest.debuggable).await?;
+        if debuggable {
+            reader.note(Anomaly::Debuggable);
+        }
+        put("debuggable", debuggable.into());
         put("testOnly", resources.boolean(reader, &manifest.test_only).await?.into());
         put("permissionsSdk23", list(reader, &manifest.permissions_sdk23));
         put("features", list(reader, &manifest.features));
