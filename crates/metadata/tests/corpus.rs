@@ -61,6 +61,14 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "aapt2 fails, so the truth is the name as declared; androguard qualifies it as we do",
     ),
     ("malformed/syn_52_arsc_truncated.apk", "label", "the table is cut; the truth is the bare reference"),
+    ("apk/9ffc7e_duplicate.permisssions_9999999.apk", "implied", FROM_23_ON),
+    ("apk/duplicate.permisssions_9999999.apk", "implied", FROM_23_ON),
+    ("apk/obb.main.oldversion_1444412523.apk", "implied", FROM_23_ON),
+    (
+        "apk/android-36.apk",
+        "implied",
+        "aapt2 fails and aapt stops at the icon, before it comes to permissions; of android-33 aapt2 says what we say",
+    ),
     (
         "apk/golden-legacy-aligned-v1v2v3-lineage-out.apk",
         "certificates",
@@ -92,6 +100,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("malformed/syn_15_zip64_eocd.apk", "certificates", UNREAD),
     ("malformed/syn_32_axml_filesize_big.apk", "certificates", UNREAD),
 ];
+const FROM_23_ON: &str =
+    "the truth counts what is asked for from platform 23 on, which `permissionsSdk23` has";
 const UNVERIFIED: &str =
     "the signature does not verify, so the truth has no certificate; we say what is present";
 const UNREAD: &str = "the verifier could not read the file at all";
@@ -186,8 +196,10 @@ fn compare(score: &mut Score, file: &str, found: &Inspection, truth: &Json) {
     same("launchable", &text(&details["launchable"]), &truth["launchable"]);
     score.add(file, "permissions", &details["permissions"].to_string(), &truth["permissions"].to_string());
     // null where aapt2 and aapt both failed: nobody said
-    if !truth["debuggable"].is_null() {
-        score.add(file, "debuggable", &details["debuggable"].to_string(), &truth["debuggable"].to_string());
+    for (field, key) in [("implied", "impliedPermissions"), ("debuggable", "debuggable")] {
+        if !truth[key].is_null() {
+            score.add(file, field, &details[key].to_string(), &truth[key].to_string());
+        }
     }
     let noted = found.anomalies.iter().any(|word| word == "debuggable");
     assert_eq!(details["debuggable"], noted, "{file}");

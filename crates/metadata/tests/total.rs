@@ -4,8 +4,9 @@
 use std::io::{Cursor, Write};
 
 use appdepot_core::inspect::{Format, Hint, Inspection};
-use appdepot_metadata::{Anomaly, Extractor, Limits, inspect_slice};
+use appdepot_metadata::{Anomaly, Extractor, Fields, Limits, inspect_slice};
 use proptest::prelude::*;
+use serde_json::Value as Json;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -53,10 +54,16 @@ fn end() -> Vec<u8> {
 
 /// `<manifest versionCode=7 versionName="1.2.3" package="com.example.app"><application label=@0x7f010000/>`.
 fn manifest() -> Vec<u8> {
+    manifest_of(&[(2, 1, 0x7f01_0000)])
+}
+
+/// The same with other attributes of the application; the fourth name is `debuggable`.
+fn manifest_of(application: &[(u32, u8, u32)]) -> Vec<u8> {
     let strings = [
         "versionCode",
         "versionName",
         "label",
+        "debuggable",
         "package",
         "manifest",
         "application",
@@ -65,9 +72,9 @@ fn manifest() -> Vec<u8> {
     ];
     let body = [
         pool(&strings),
-        chunk(0x0180, 8, &words(&[0x0101_021b, 0x0101_021c, 0x0101_0001])),
-        start(4, &[(0, 0x10, 7), (1, 3, 7), (3, 3, 6)]),
-        start(5, &[(2, 1, 0x7f01_0000)]),
+        chunk(0x0180, 8, &words(&[0x0101_021b, 0x0101_021c, 0x0101_0001, 0x0101_000f])),
+        start(5, &[(0, 0x10, 7), (1, 3, 8), (4, 3, 7)]),
+        start(6, application),
         end(),
         end(),
     ];
@@ -126,6 +133,24 @@ fn a_small_package_reads_in_one_read() {
     assert_eq!(package.name.as_deref(), Some("App"));
     assert_eq!(package.architectures, ["x86_64"]);
     assert_eq!(package.details["localizedLabels"]["de"], "Anwendung");
+}
+
+#[test]
+fn details_say_what_the_system_adds_and_that_a_debugger_may_attach() {
+    let manifest = manifest_of(&[(3, 0x12, u32::MAX)]);
+    let apk = archive(&[("AndroidManifest.xml", &manifest, CompressionMethod::Deflated)]);
+    let found = inspect_slice(&apk);
+    assert_eq!((code(&found), &found.anomalies), (None, &vec!["debuggable".to_owned()]));
+    let details = found.package.unwrap().details;
+    let implied = ["READ_EXTERNAL_STORAGE", "READ_PHONE_STATE", "WRITE_EXTERNAL_STORAGE"];
+    assert_eq!(
+        details["impliedPermissions"],
+        Json::from(implied.map(|name| format!("android.permission.{name}")).to_vec())
+    );
+    assert_eq!((&details["debuggable"], &details["permissions"]), (&true.into(), &Json::Array(vec![])));
+    let brief = Extractor::default().fields(Fields::IDENTITY).inspect_slice(&apk, &Hint::default());
+    assert!(brief.anomalies.is_empty());
+    assert!(!brief.package.unwrap().details.contains_key("impliedPermissions"));
 }
 
 #[test]

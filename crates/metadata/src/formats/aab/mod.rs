@@ -9,7 +9,7 @@ use appdepot_core::inspect::{self, Package, Platform, Problem};
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
 
-use super::apk::{long_version, preferred, qualified};
+use super::apk::{implied_permissions, long_version, preferred, qualified};
 use crate::containers::Packing;
 use crate::containers::protobuf::{Fields, Value};
 use crate::containers::zip::Archive;
@@ -155,6 +155,8 @@ fn describe(
     put("minSdkVersion", optional(&min_sdk));
     put("targetSdkVersion", optional(&target_sdk));
     let effective = target_sdk.clone().or_else(|| min_sdk.clone()).unwrap_or_else(|| "1".to_owned());
+    let declares = |name: &str| manifest.permissions.iter().any(|one| one == name);
+    put("impliedPermissions", implied_permissions(&effective, declares).into());
     put("effectiveTargetSdkVersion", effective.into());
     put("maxSdkVersion", optional(&table.text(reader, &manifest.max_sdk)?));
     put("compileSdkVersion", optional(&table.text(reader, &manifest.compile_sdk)?));

@@ -392,6 +392,33 @@ fn add<'a>(reader: &Reader<'_>, list: &mut Vec<Cow<'a, str>>, name: Cow<'a, str>
     }
 }
 
+/// The permissions the system adds to those declared, sorted: what came with any app before a platform asked for it.
+/// As `aapt2` has it, by the platform the app was made for; a codename counts as the first one.
+pub(in crate::formats) fn implied_permissions(
+    target: &str,
+    declares: impl Fn(&str) -> bool,
+) -> Vec<&'static str> {
+    const READ_STORAGE: &str = "android.permission.READ_EXTERNAL_STORAGE";
+    const WRITE_STORAGE: &str = "android.permission.WRITE_EXTERNAL_STORAGE";
+    let target: i32 = target.parse().unwrap_or(1);
+    let before_donut = target < 4;
+    let before_jelly_bean = target < 16;
+    let rules = [
+        (
+            "android.permission.READ_CALL_LOG",
+            before_jelly_bean && declares("android.permission.READ_CONTACTS"),
+        ),
+        (READ_STORAGE, before_donut || declares(WRITE_STORAGE)),
+        ("android.permission.READ_PHONE_STATE", before_donut),
+        (
+            "android.permission.WRITE_CALL_LOG",
+            before_jelly_bean && declares("android.permission.WRITE_CONTACTS"),
+        ),
+        (WRITE_STORAGE, before_donut),
+    ];
+    rules.into_iter().filter(|(name, is_due)| *is_due && !declares(name)).map(|(name, _)| name).collect()
+}
+
 /// Whether it can be a package name: letters, digits, `_` and `.`. Android is a little stricter; names that its
 /// own packages carry (`android`) have no dot.
 pub(in crate::formats) fn is_package_name(name: &str, longest: usize) -> bool {
@@ -460,5 +487,27 @@ mod tests {
             assert!(!is_package_name(bad, 100), "{bad}");
         }
         assert!(!is_package_name("com.example", 5));
+    }
+
+    #[test]
+    fn older_platforms_imply_permissions() {
+        let implied = |target: &str, declared: &[&str]| {
+            let declares = |name: &str| {
+                declared.iter().any(|one| name.strip_prefix("android.permission.") == Some(*one))
+            };
+            let names = implied_permissions(target, declares);
+            names.iter().map(|name| name.replace("android.permission.", "")).collect::<Vec<_>>()
+        };
+        let storage = ["READ_EXTERNAL_STORAGE", "READ_PHONE_STATE", "WRITE_EXTERNAL_STORAGE"];
+        assert_eq!(implied("3", &[]), storage);
+        assert_eq!(implied("VanillaIceCream", &[]), storage);
+        assert_eq!(implied("3", &["READ_PHONE_STATE", "WRITE_EXTERNAL_STORAGE"]), storage[..1]);
+        assert!(implied("4", &[]).is_empty());
+        assert_eq!(implied("36", &["WRITE_EXTERNAL_STORAGE"]), storage[..1]);
+        assert!(implied("36", &["READ_EXTERNAL_STORAGE", "WRITE_EXTERNAL_STORAGE"]).is_empty());
+        let contacts = ["READ_CONTACTS", "WRITE_CONTACTS"];
+        assert_eq!(implied("15", &contacts), ["READ_CALL_LOG", "WRITE_CALL_LOG"]);
+        assert_eq!(implied("15", &["READ_CALL_LOG", "READ_CONTACTS"]), [""; 0]);
+        assert!(implied("16", &contacts).is_empty());
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value as Json};
 use self::arsc::{Place, Table};
 use self::config::Locale;
 use self::manifest::{Declared, Manifest};
-pub(super) use self::manifest::{id, is_package_name};
+pub(super) use self::manifest::{id, implied_permissions, is_package_name};
 use self::resolve::Resources;
 use crate::containers::Packing;
 use crate::containers::zip::Archive;
@@ -234,6 +234,8 @@ async fn describe(
         // what the system takes where none is declared
         let effective = target_sdk.as_deref().or(min_sdk.as_deref()).unwrap_or("1");
         put("effectiveTargetSdkVersion", effective.into());
+        let declares = |name: &str| manifest.permissions.iter().any(|one| one == name);
+        put("impliedPermissions", implied_permissions(effective, declares).into());
         let max_sdk = resources.text(reader, &manifest.max_sdk).await?;
         put("maxSdkVersion", optional(&max_sdk));
         let sandbox = resources.number(reader, &manifest.target_sandbox).await?;
