@@ -12,7 +12,7 @@ use appdepot_metadata::fixture::ipa::{IpaBuilder, ProfileBuilder};
 use appdepot_metadata::fixture::zip::Entry;
 use appdepot_metadata::formats::profile::{Profile, ReleaseType};
 use appdepot_metadata::plist::{self, Dictionary, Encoding, Value};
-use appdepot_metadata::{Extractor, der, inspect_slice};
+use appdepot_metadata::{Extractor, Fields, der, inspect_slice};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -34,6 +34,7 @@ fn main() {
         trials.push(test(format!("round_trip::{}", encoding.as_str()), move || round_trip(encoding)));
     }
     trials.push(test("round_trip::profile_types", profile_types));
+    trials.push(test("entitlements", entitlements));
     trials.push(test("identity::names", names));
     trials.push(test("identity::refused", refused));
     trials.push(test("identity::details", details));
@@ -122,6 +123,36 @@ fn profile_types() {
                 assert_eq!(package.details["releaseType"], release_type.as_str());
             }
         }
+    }
+}
+
+fn entitlements() {
+    let mut nested = Dictionary::new();
+    nested.push("depth", 1i64);
+    for encoding in [Encoding::Binary, Encoding::Xml] {
+        let profile = ProfileBuilder::new("com.example.app", ReleaseType::Development)
+            .team("T1")
+            .entitlement("keychain-access-groups", vec!["T1.*".into(), "com.apple.token".into()])
+            .entitlement("com.example.nested", nested.clone())
+            .encoding(encoding)
+            .build();
+        let expected = json!({
+            "application-identifier": "T1.com.example.app",
+            "get-task-allow": true,
+            "keychain-access-groups": ["T1.*", "com.apple.token"],
+            "com.example.nested": { "depth": 1 },
+        });
+        let alone = inspect(&profile).package.unwrap().details;
+        assert_eq!(alone["entitlements"], expected);
+        let ipa = IpaBuilder::new("com.example.app").profile(profile).build();
+        let found = inspect(&ipa);
+        // a debugger may attach to what is being developed: nothing odd
+        assert!(found.anomalies.is_empty());
+        let within = &found.package.unwrap().details["provisioning"];
+        assert_eq!(within["entitlements"], expected);
+        assert_eq!((&within["appId"], &within["getTaskAllow"]), (&json!("T1.com.example.app"), &json!(true)));
+        let brief = Extractor::default().fields(Fields::IDENTITY).inspect_slice(&ipa, &Hint::default());
+        assert!(brief.package.unwrap().details["provisioning"].get("entitlements").is_none());
     }
 }
 
@@ -308,7 +339,17 @@ fn compare_ipa(_: &[u8], found: &Inspection, truth: &Json) -> Vec<String> {
     for (key, value) in truth.as_object().unwrap() {
         match key.as_str() {
             "set" | "kind" => {}
-            "provisioning" => differences.extend(different("provisioning.", &details[key], value)),
+            "provisioning" => {
+                differences.extend(different("provisioning.", &details[key], value));
+                let all = &details[key]["entitlements"];
+                for (entitlement, field) in
+                    [("application-identifier", "appId"), ("get-task-allow", "getTaskAllow")]
+                {
+                    if all[entitlement] != value[field] {
+                        differences.push(format!("{entitlement}: {all}, truth {value}"));
+                    }
+                }
+            }
             "iconFiles" => {
                 // Truth adds what the picture headers say, which are not read.
                 let paths = |list: &Json| -> BTreeSet<String> {
@@ -334,7 +375,7 @@ fn compare_ipa(_: &[u8], found: &Inspection, truth: &Json) -> Vec<String> {
     differences
 }
 
-fn compare_profile(_: &[u8], found: &Inspection, truth: &Json) -> Vec<String> {
+fn compare_profile(data: &[u8], found: &Inspection, truth: &Json) -> Vec<String> {
     if found.format != Format::Profile {
         return vec![format!("format {:?}, {:?}", found.format, found.error)];
     }
@@ -343,7 +384,18 @@ fn compare_profile(_: &[u8], found: &Inspection, truth: &Json) -> Vec<String> {
         // Two real profiles, one bare and one with a cut certificate, that the reference tool could not read.
         return Vec::new();
     }
-    different("", &Json::Object(package.details.clone()), truth)
+    let details = Json::Object(package.details.clone());
+    let mut differences = different("", &details, truth);
+    // what another reader makes of the list, where it stands in one piece
+    let position = |word: &[u8]| data.windows(word.len()).position(|window| window == word);
+    let list = position(b"<?xml").zip(position(b"</plist>")).map(|(start, end)| &data[start..end + 8]);
+    let list = list.or_else(|| data.starts_with(b"bplist").then_some(data));
+    let list = ::plist::Value::from_reader(std::io::Cursor::new(list.unwrap())).unwrap();
+    let expected = serde_json::to_value(&list.as_dictionary().unwrap()["Entitlements"]).unwrap();
+    if details["entitlements"] != expected {
+        differences.push(format!("entitlements: {}, truth {expected}", details["entitlements"]));
+    }
+    differences
 }
 
 /// Where `ours` differs from `truth`; a `null` there is a key left out here, and its dates are spelled otherwise.

@@ -204,7 +204,7 @@ fn describe(reader: &mut Reader<'_>, info: &Dictionary) -> Result<Package, Probl
     package.min_os = value("MinimumOSVersion");
     let details = &mut package.details;
     for key in VALUES {
-        if let Some(value) = info.get(key).and_then(|value| json(reader, value)) {
+        if let Some(value) = info.get(key).and_then(|value| plist::single(reader, value)) {
             details.insert(key.to_owned(), value);
         }
     }
@@ -234,19 +234,7 @@ pub(super) fn text(info: &Dictionary, key: &str) -> Option<String> {
 
 fn list<'a>(reader: &mut Reader<'_>, values: impl Iterator<Item = &'a Value>) -> Json {
     let most = reader.limits().values;
-    values.take(most).filter_map(|value| json(reader, value)).collect()
-}
-
-fn json(reader: &mut Reader<'_>, value: &Value) -> Option<Json> {
-    match value {
-        Value::String(text) => Some(reader.text(text).into()),
-        Value::Boolean(value) => Some((*value).into()),
-        Value::Real(number) => Some((*number).into()),
-        Value::Integer(number) => {
-            i64::try_from(*number).map(Json::from).or_else(|_| u64::try_from(*number).map(Json::from)).ok()
-        }
-        _ => None,
-    }
+    values.take(most).filter_map(|value| plist::single(reader, value)).collect()
 }
 
 /// Notes the icons in the details and returns the path of the largest.
@@ -332,7 +320,7 @@ async fn profile(
         }
     };
     match Profile::read(&data) {
-        Ok(profile) => Ok(Some(profile.details(&mut |text| reader.text(text)))),
+        Ok(profile) => profile.describe(reader).map(Some),
         Err(_) => {
             reader.note(Anomaly::SignatureInvalid);
             Ok(None)

@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 use crate::containers::Packing;
 use crate::der;
 use crate::error::Code;
+use crate::fields::Fields;
 use crate::plist::{self, Dictionary, Value};
+use crate::reader::Reader;
 use crate::registry::{Format, Input, Probe, Score};
 
 /// Words that stand near the start of every profile; keys are written in alphabetical order.
@@ -71,7 +73,7 @@ impl Format for ProvisioningProfile {
             id: reader.text(uuid),
             name: profile.name.as_deref().map(|name| reader.label(name)),
             platform: Some(if mac { Platform::Macos } else { Platform::Ios }),
-            details: profile.details(&mut |text| reader.text(text)),
+            details: profile.describe(reader)?,
             ..Package::default()
         })
     }
@@ -139,6 +141,8 @@ pub struct Profile {
     pub all_devices: Option<bool>,
     /// The entitlement `get-task-allow`: a debugger may attach.
     pub get_task_allow: Option<bool>,
+    /// `Entitlements`, all of them: what apps with this profile may claim.
+    pub entitlements: Dictionary,
     /// `DeveloperCertificates`: who may sign.
     pub certificates: Vec<DeveloperCertificate>,
 }
@@ -204,6 +208,7 @@ impl Profile {
             get_task_allow: entitlement("get-task-allow")
                 .or_else(|| entitlement("com.apple.security.get-task-allow"))
                 .and_then(Value::as_bool),
+            entitlements: entitlements.cloned().unwrap_or_default(),
             certificates: list
                 .get("DeveloperCertificates")
                 .and_then(Value::as_array)
@@ -227,8 +232,17 @@ impl Profile {
         }
     }
 
+    /// What the result of an inspection has: [`details`](Self::details), and the `entitlements` as they are.
+    pub(super) fn describe(&self, reader: &mut Reader<'_>) -> Result<Map<String, Json>, Problem> {
+        let mut details = self.details(&mut |text| reader.text(text));
+        if reader.wants(Fields::DETAILS) {
+            details.insert("entitlements".to_owned(), plist::tree(reader, &self.entitlements)?.into());
+        }
+        Ok(details)
+    }
+
     /// What the profile says under its own field names, every string passed through `clean`. What it does not say
-    /// is left out.
+    /// is left out, and so are the entitlements but two: `appId` and `getTaskAllow`.
     pub fn details(&self, clean: &mut dyn FnMut(&str) -> String) -> Map<String, Json> {
         let mut details = Map::new();
         let texts = [

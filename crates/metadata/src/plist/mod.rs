@@ -7,8 +7,10 @@
 //! Sources: Apple's `CFBinaryPList.c` for the layout of `bplist00`, the PropertyList-1.0 DTD for XML.
 
 mod binary;
+mod json;
 mod xml;
 
+pub(crate) use self::json::{single, tree};
 pub(crate) use self::xml::base64;
 
 use std::fmt;
