@@ -28,12 +28,21 @@ impl Fields {
     pub const ICONS: Self = Self(1 << 2);
     /// Everything else that formats put among the details.
     pub const DETAILS: Self = Self(1 << 3);
+    /// How the native libraries of an Android package are aligned. The head of each is read, up to 48 of them, which
+    /// costs a read for each: [`Limits::remote`](crate::Limits::remote) does without.
+    pub const LIBRARIES: Self = Self(1 << 4);
     /// All of it, the default.
     pub const ALL: Self = Self(u8::MAX);
 
     /// Whether all of `other` is among these.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// These apart from `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -60,5 +69,6 @@ mod tests {
         let both = Fields::SIGNERS | Fields::ICONS;
         assert!(both.contains(Fields::SIGNERS) && both.contains(Fields::IDENTITY));
         assert!(!both.contains(Fields::DETAILS) && Fields::default().contains(both));
+        assert_eq!(both.without(Fields::ICONS | Fields::DETAILS), Fields::SIGNERS);
     }
 }

@@ -58,14 +58,21 @@ pub struct Limits {
     /// Bytes up to which a resource table is read whole rather than where needed, if
     /// [`Fields::TRANSLATIONS`] are asked for: those are all over it. Default 512 KiB.
     pub whole_bytes: usize,
-    /// The parts that are read at all. Default all.
+    /// The parts that are read at all. Default all, [`remote`](Self::remote) all but [`Fields::LIBRARIES`].
     pub fields: Fields,
 }
 
 impl Limits {
-    /// The defaults for a source where each read is a request: fewer and larger reads.
+    /// The defaults for a source where each read is a request: fewer and larger reads, and all but
+    /// [`Fields::LIBRARIES`], which stand all over a package.
     pub fn remote() -> Self {
-        Self { head_bytes: 16 << 10, tail_bytes: 64 << 10, window_bytes: 64 << 10, ..Self::default() }
+        Self {
+            head_bytes: 16 << 10,
+            tail_bytes: 64 << 10,
+            window_bytes: 64 << 10,
+            fields: Fields::ALL.without(Fields::LIBRARIES),
+            ..Self::default()
+        }
     }
 }
 

@@ -113,6 +113,8 @@ fn main() {
         Some(corpus) => {
             let (truth, archives) = (corpus.clone(), corpus);
             trials.push(Trial::test("corpus::apk_fields", move || apk_fields(&truth)));
+            let packages = archives.clone();
+            trials.push(Trial::test("corpus::native_libraries", move || native_libraries(&packages)));
             trials.push(Trial::test("corpus::archives_as_zip_crate", move || archives_agree(&archives)));
         }
         None => trials.push(absent("corpus", "APPDEPOT_CORPUS")),
@@ -216,6 +218,54 @@ fn compare(score: &mut Score, file: &str, found: &Inspection, truth: &Json) {
         .unwrap_or_default();
     let theirs: BTreeSet<&str> = theirs.iter().filter_map(Json::as_str).collect();
     score.add(file, "certificates", &format!("{ours:?}"), &format!("{theirs:?}"));
+}
+
+/// The libraries of each package as the `zip` crate lists them: all are counted, and every ELF file is looked into.
+fn native_libraries(corpus: &Path) -> Result<(), Failed> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut packages, mut libraries) = (0, 0);
+    for path in files_under(corpus)? {
+        if path.extension().is_none_or(|ending| ending != "apk") {
+            continue;
+        }
+        let Some(package) = inspect_file(&path)?.package else { continue };
+        let Ok(mut archive) = zip::ZipArchive::new(fs::File::open(&path)?) else { continue };
+        let mut expected: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for index in 0..archive.len() {
+            let name = String::from_utf8_lossy(archive.by_index_raw(index)?.name_raw()).into_owned();
+            let parts: Vec<&str> = name.split('/').collect();
+            let ["lib", architecture, library] = parts[..] else { continue };
+            if !library.ends_with(".so") {
+                continue;
+            }
+            let mut magic = [0; 4];
+            let is_elf = archive.by_index(index)?.read_exact(&mut magic).is_ok() && magic == *b"\x7fELF";
+            let (count, unread) = expected.entry(architecture.to_owned()).or_default();
+            *count += 1;
+            *unread += u64::from(!is_elf);
+        }
+        let ours = package.details["nativeLibraries"].as_object().unwrap();
+        let number = |of: &Json, key: &str| of.get(key).and_then(Json::as_u64).unwrap_or(0);
+        let found: BTreeMap<String, (u64, u64)> = ours
+            .iter()
+            .map(|(name, of)| (name.clone(), (number(of, "count"), number(of, "unread"))))
+            .collect();
+        if found != expected {
+            return Err(format!("{}: {found:?}, expected {expected:?}", path.display()).into());
+        }
+        packages += usize::from(!ours.is_empty());
+        for (name, of) in ours {
+            libraries += number(of, "count");
+            let what =
+                format!("{name}: alignment {}, zipAligned16k {}", of["alignment"], of["zipAligned16k"]);
+            *counts.entry(what).or_default() += 1;
+        }
+    }
+    println!("{packages} packages with {libraries} native libraries; of their architectures");
+    for (what, count) in &counts {
+        println!("  {count:>3} {what}");
+    }
+    if packages == 0 { Err("no package has any".into()) } else { Ok(()) }
 }
 
 /// Archives the `zip` crate reads otherwise, and why ours stands.

@@ -4,9 +4,10 @@
 use std::io::{Cursor, Write};
 
 use appdepot_core::inspect::{Format, Hint, Inspection};
+use appdepot_metadata::fixture::zip::{Entry, ZipBuilder};
 use appdepot_metadata::{Anomaly, Extractor, Fields, Limits, inspect_slice};
 use proptest::prelude::*;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -151,6 +152,72 @@ fn details_say_what_the_system_adds_and_that_a_debugger_may_attach() {
     let brief = Extractor::default().fields(Fields::IDENTITY).inspect_slice(&apk, &Hint::default());
     assert!(brief.anomalies.is_empty());
     assert!(!brief.package.unwrap().details.contains_key("impliedPermissions"));
+}
+
+/// The head of a 64-bit ELF file with one loaded segment.
+fn elf(alignment: u64) -> Vec<u8> {
+    let mut file = vec![0; 64 + 56];
+    file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    file[32] = 64;
+    file[56] = 1;
+    file[64] = 1;
+    file[112..].copy_from_slice(&alignment.to_le_bytes());
+    file
+}
+
+#[test]
+fn native_libraries_tell_their_alignment() {
+    const PAGE: usize = 16 << 10;
+    let mut on_a_page = Entry::stored("lib/arm64-v8a/liba.so", elf(PAGE as u64));
+    on_a_page.local.extra = vec![0; PAGE - 30 - on_a_page.name.len()];
+    let second = elf(4 * PAGE as u64);
+    let apk = ZipBuilder::new()
+        .entry(on_a_page)
+        .deflated("lib/arm64-v8a/libb.so", [second.as_slice(), &vec![7; 1 << 20]].concat())
+        .stored("lib/x86/liba.so", elf(PAGE as u64))
+        .stored("lib/x86/libb.so", elf(4096))
+        .stored("lib/mips/liba.so", "no library")
+        .deflated("lib/x86_64/liba.so", elf(4096))
+        .deflated("AndroidManifest.xml", manifest())
+        .build();
+    let found = inspect_slice(&apk);
+    assert_eq!(code(&found), None);
+    let package = found.package.unwrap();
+    assert_eq!(package.architectures, ["arm64-v8a", "mips", "x86", "x86_64"]);
+    let expected = json!({
+        "arm64-v8a": { "count": 2, "alignment": 16_384, "zipAligned16k": true },
+        "mips": { "count": 1, "alignment": null, "zipAligned16k": false, "unread": 1 },
+        "x86": { "count": 2, "alignment": 4_096, "zipAligned16k": false },
+        "x86_64": { "count": 1, "alignment": 4_096, "zipAligned16k": null },
+    });
+    assert_eq!(package.details["nativeLibraries"], expected);
+    for limits in [Limits::remote(), Limits { fields: Fields::IDENTITY, ..Limits::default() }] {
+        let found = Extractor::new(Default::default(), limits).inspect_slice(&apk, &Hint::default());
+        assert!(!found.package.unwrap().details.contains_key("nativeLibraries"));
+    }
+}
+
+#[test]
+fn of_many_native_libraries_some_are_read_of_each_architecture() {
+    let mut zip = ZipBuilder::new();
+    for (architecture, count) in [("arm64-v8a", 100), ("x86_64", 30)] {
+        for number in 0..count {
+            let file = [elf(1 << 14), vec![0; 40_000]].concat();
+            zip = zip.stored(format!("lib/{architecture}/lib{number}.so"), file);
+        }
+    }
+    let apk = zip.deflated("AndroidManifest.xml", manifest()).build();
+    let read = |fields| Extractor::default().fields(fields).inspect_slice(&apk, &Hint::default());
+    let (all, identity) = (read(Fields::LIBRARIES), read(Fields::IDENTITY));
+    let details = all.package.unwrap().details;
+    let libraries = &details["nativeLibraries"];
+    assert_eq!(
+        (&libraries["arm64-v8a"]["unread"], &libraries["arm64-v8a"]["count"]),
+        (&json!(76), &json!(100))
+    );
+    assert_eq!((&libraries["x86_64"]["unread"], &libraries["x86_64"]["count"]), (&json!(6), &json!(30)));
+    assert_eq!(all.reads, identity.reads + 48, "one read for each");
+    assert!(all.bytes_read - identity.bytes_read < 48 * (5 << 10));
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use appdepot_core::inspect::{self, Package, Platform, Problem};
 use async_trait::async_trait;
-use flate2::{Decompress, FlushDecompress};
 use serde_json::{Map, Value as Json};
 
 use crate::containers::Packing;
@@ -339,20 +338,10 @@ pub(super) async fn architectures(
     path: &[u8],
 ) -> Result<Vec<String>, Problem> {
     let Some(entry) = archive.find(path) else { return Ok(Vec::new()) };
-    let Ok((offset, len)) = archive.locate(reader, &entry, EXECUTABLE_HEAD as u64).await else {
+    let Ok((_, head)) = archive.head(reader, &entry, EXECUTABLE_HEAD).await else {
         // The executable says nothing about who the app is, so what is wrong with it does not matter here.
         return reader.check_time().map(|()| Vec::new());
     };
-    let len = usize::try_from(len).unwrap_or(usize::MAX).min(EXECUTABLE_HEAD);
-    let Ok(data) = reader.bytes(offset, len).await else { return reader.check_time().map(|()| Vec::new()) };
-    if entry.is_stored() {
-        return Ok(mach_o(&data));
-    }
-    let mut head = vec![0; EXECUTABLE_HEAD];
-    let mut inflater = Decompress::new(false);
-    let _ = inflater.decompress(&data, &mut head, FlushDecompress::None);
-    head.truncate(usize::try_from(inflater.total_out()).unwrap_or(0));
-    reader.charge_inflated(inflater.total_out())?;
     Ok(mach_o(&head))
 }
 

@@ -77,6 +77,34 @@ impl Archive {
         reader.bytes(offset, usize::try_from(entry.size).map_err(|_| too_large(entry))?).await
     }
 
+    /// The first bytes of `entry`, at most `most`, inflated from no more packed ones, and where the packed ones stand
+    /// in the file. Neither size nor checksum is looked at.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate), and the limits.
+    pub(crate) async fn head(
+        &self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+        most: usize,
+    ) -> Result<(u64, Bytes), Problem> {
+        let (offset, len) = self.locate(reader, entry, most as u64).await?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(most);
+        let data = reader.bytes(offset, len).await?;
+        if entry.is_stored() {
+            return Ok((offset, data));
+        }
+        let mut head = vec![0; most];
+        let mut stream = reader.inflater();
+        // a stream that breaks gives what came before
+        let _ = stream.decompress(&data, &mut head, FlushDecompress::None);
+        let inflated = stream.total_out();
+        reader.keep_inflater(stream);
+        reader.charge_inflated(inflated)?;
+        head.truncate(usize::try_from(inflated).unwrap_or(0));
+        Ok((offset, Bytes::from(head)))
+    }
+
     /// Where the bytes of `entry` stand in the file and how many, compressed as they are. Reads the local header
     /// and, in the same read, `ahead` bytes of content.
     ///

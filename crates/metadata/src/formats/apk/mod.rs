@@ -5,6 +5,7 @@ mod axml;
 mod config;
 #[cfg(feature = "icon")]
 pub(crate) mod drawable;
+mod libraries;
 mod manifest;
 mod pool;
 mod resolve;
@@ -82,6 +83,10 @@ impl Format for Apk {
         let mut package = describe(reader, archive, &manifest, &mut resources).await?;
         package.architectures =
             content.architectures.iter().map(|name| reader.text(&String::from_utf8_lossy(name))).collect();
+        if reader.wants(Fields::LIBRARIES) {
+            let libraries = libraries::libraries(reader, archive).await?;
+            package.details.insert("nativeLibraries".to_owned(), libraries);
+        }
         if !wants_signers {
             return Ok(package);
         }
