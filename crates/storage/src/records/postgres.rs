@@ -15,10 +15,11 @@ use super::dialect::Dialect;
 use super::engine::{Engine, Session, Statement, Transaction, sessions};
 use super::migrate::{self, Migration};
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { version: 1, sql: include_str!("../../migrations/postgres/0001_records_and_events.sql") },
     Migration { version: 2, sql: include_str!("../../migrations/postgres/0002_counts.sql") },
     Migration { version: 3, sql: include_str!("../../migrations/postgres/0003_newest_by_kind.sql") },
+    Migration { version: 4, sql: include_str!("../../migrations/postgres/0004_recount.sql") },
 ];
 
 /// The advisory lock under which one process migrates; any number that others do not use.
