@@ -1,6 +1,6 @@
 //! What a release is made of: its package, and what is said of it, checked.
 
-use crate::authorize::{Actor, Subject};
+use crate::authorize::{Actor, Subject, permission};
 use crate::domain::{
     App, Asset, Audience, BusinessOwner, Content, Details, Extra, Id, Organization, PackageName, Rating,
     Release, Stored, check_optional_text, check_text,
@@ -105,11 +105,16 @@ impl Depot {
         Ok(release)
     }
 
-    pub(super) async fn release_of(&self, app: &Stored<App>, new: &NewRelease) -> Result<Release> {
+    pub(super) async fn release_of(
+        &self,
+        actor: &Actor,
+        app: &Stored<App>,
+        new: &NewRelease,
+    ) -> Result<Release> {
         let organization = app.organization;
         check_optional_text("notes", &new.notes, 10_000)?;
         check_extra("extra", &new.extra)?;
-        self.check_details(organization, &new.details).await?;
+        self.check_details(actor, organization, &new.details, None).await?;
         self.check_audience(organization, &new.audience).await?;
         let mut release = Release {
             package: new.package.clone(),
@@ -123,7 +128,7 @@ impl Depot {
         };
         match new.asset {
             Some(asset) => {
-                let asset = self.load(organization, asset).await?;
+                let asset = self.own_asset(actor, permission::ASSET_UPDATE, organization, asset).await?;
                 let own = package_of(&asset)?;
                 let runs = own.platform.filter(|platform| new.platform.is_none_or(|said| said == *platform));
                 release.platform =
@@ -144,6 +149,7 @@ impl Depot {
 
     pub(super) async fn changed_release(
         &self,
+        actor: &Actor,
         batch: &mut Batch,
         release: &Stored<Release>,
         change: &ReleaseChange,
@@ -155,7 +161,7 @@ impl Depot {
             value.notes.clone_from(notes);
         }
         if let Some(details) = &change.details {
-            self.check_details(organization, details).await?;
+            self.check_details(actor, organization, details, Some(&release.details)).await?;
             value.details = details.clone();
         }
         if let Some(audience) = &change.audience {
@@ -177,7 +183,7 @@ impl Depot {
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         if let Some(asset) = other {
-            let asset: Stored<Asset> = self.load(organization, asset).await?;
+            let asset = self.own_asset(actor, permission::ASSET_UPDATE, organization, asset).await?;
             let own = package_of(&asset)?;
             if own.platform != Some(value.platform) {
                 return Err(Error::invalid("platform", "not where the package runs"));
@@ -204,10 +210,18 @@ impl Depot {
         Ok(value)
     }
 
-    async fn check_details(&self, organization: Id<Organization>, details: &Details) -> Result<()> {
+    /// What somebody names has to be theirs to name: ids are no secrets. What was named `before` stays.
+    async fn check_details(
+        &self,
+        actor: &Actor,
+        organization: Id<Organization>,
+        details: &Details,
+        before: Option<&Details>,
+    ) -> Result<()> {
         details.check()?;
-        for picture in details.pictures() {
-            self.load::<Asset>(organization, picture).await?;
+        let named: Vec<Id<Asset>> = before.into_iter().flat_map(Details::pictures).collect();
+        for picture in details.pictures().filter(|picture| !named.contains(picture)) {
+            self.own_asset(actor, permission::ASSET_GET, organization, picture).await?;
         }
         if let Some(owner) = details.owner {
             self.load::<BusinessOwner>(organization, owner).await?;

@@ -44,6 +44,7 @@ impl Depot {
     ) -> Result<Stored<Document>> {
         self.edits_documents(actor, organization, release).await?;
         let NewDocument { name, topic, other_topic, summary, body } = new;
+        let body = without_file(body);
         let document = Document { release, name, topic, other_topic, summary, body };
         check(&document)?;
         let stored = Stored::new(organization, document, self.now());
@@ -108,7 +109,7 @@ impl Depot {
                 (DocumentBody::File { asset, name }, DocumentBody::File { .. }) => {
                     DocumentBody::File { asset: *asset, name: name.clone() }
                 }
-                (_, body) => body.clone(),
+                (_, body) => without_file(body.clone()),
             };
             let (topic, other_topic, summary) = (new.topic, new.other_topic.clone(), new.summary.clone());
             Ok(Document { topic, other_topic, summary, body, ..old.clone() })
@@ -312,6 +313,14 @@ impl Depot {
             self.erase(&gone).await;
         }
         Ok(next)
+    }
+}
+
+/// Which file a document has is said by uploading one.
+fn without_file(body: DocumentBody) -> DocumentBody {
+    match body {
+        DocumentBody::File { name, .. } => DocumentBody::File { asset: None, name },
+        other => other,
     }
 }
 

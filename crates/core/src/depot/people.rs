@@ -101,7 +101,7 @@ impl Depot {
         id: Id<Group>,
     ) -> Result<()> {
         self.authorize(actor, permission::GROUP_REMOVE, Target::organization(organization)).await?;
-        let stored: Stored<Group> = self.load(organization, id).await?;
+        self.load::<Group>(organization, id).await?;
         self.check_group_rank(actor, organization, id).await?;
         let named =
             Query::of::<Listing>(organization).filter(Field::parse("audience.groups")?, Op::Eq(id.into()));
@@ -112,10 +112,21 @@ impl Depot {
             })
             .await?;
         }
-        let mut batch = Batch::new();
-        batch.delete(&stored);
-        batch.events.push(self.event(actor, "group.remove", &stored));
-        let done = self.commit(batch).await;
+        let holder = Op::Eq(Subject::group(id).as_str().into());
+        let done = self.commit_made(|| async {
+            let stored: Stored<Group> = self.load(organization, id).await?;
+            let mut batch = Batch::new();
+            batch.delete(&stored);
+            batch.events.push(self.event(actor, "group.remove", &stored));
+            // credentials that name the group go on naming it
+            let held = Query::of::<Grant>(organization).filter(Field::parse("subject")?, holder.clone());
+            for grant in self.list_all::<Grant>(held).await? {
+                batch.delete(&grant);
+                batch.events.push(self.event(actor, "grant.remove", &grant));
+            }
+            Ok((batch, ()))
+        });
+        let done = done.await;
         self.0.authorizer.changed(organization).await;
         done
     }

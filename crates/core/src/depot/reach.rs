@@ -39,6 +39,21 @@ impl Depot {
         self.permitted(actor, permission, organization, own, Some(id)).await
     }
 
+    /// An asset of the organization itself, for those who may do `permission` on it.
+    pub(super) async fn own_asset(
+        &self,
+        actor: &Actor,
+        permission: &str,
+        organization: Id<Organization>,
+        id: Id<Asset>,
+    ) -> Result<Stored<Asset>> {
+        let asset = self.permitted_asset(actor, permission, organization, id).await?;
+        if asset.organization != organization {
+            return Err(Error::not_found("asset"));
+        }
+        Ok(asset)
+    }
+
     async fn permitted(
         &self,
         actor: &Actor,

@@ -119,7 +119,7 @@ impl Depot {
         self.commit_made(|| async {
             let app: Stored<App> = self.load(organization, app).await?;
             self.authorize(actor, permission::RELEASE_CREATE, on_app(&app)).await?;
-            let release = self.release_of(&app, &new).await?;
+            let release = self.release_of(actor, &app, &new).await?;
             let mut stored = Stored::new(organization, release, self.now());
             let mut batch = Batch::new();
             let counted = self.arrive(actor, &mut batch, &app, &mut stored, new.default).await?;
@@ -151,7 +151,8 @@ impl Depot {
         loop {
             let arrived = self.commit_made(|| async {
                 let mut made = Stored::new(organization, app.clone(), self.now());
-                let mut release = Stored::new(organization, self.release_of(&made, &new).await?, self.now());
+                let mut release =
+                    Stored::new(organization, self.release_of(actor, &made, &new).await?, self.now());
                 let mut batch = Batch::new();
                 made.value = self.arrive(actor, &mut batch, &made, &mut release, true).await?;
                 batch.insert(&made)?;
@@ -257,7 +258,7 @@ impl Depot {
             self.authorize_own(actor, permission::RELEASE_UPDATE, own, &app).await?;
             release.check_revision(expected)?;
             let mut batch = Batch::new();
-            let value = self.changed_release(&mut batch, &release, &change).await?;
+            let value = self.changed_release(actor, &mut batch, &release, &change).await?;
             let next = release.changed(value, self.now());
             batch.update(&next)?;
             if change.default && app.default_release != Some(release.id) {

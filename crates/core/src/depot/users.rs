@@ -230,7 +230,7 @@ impl Depot {
         password: &str,
     ) -> Result<()> {
         let user = self.user_to_change(actor, permission::USER_UPDATE, organization, id).await?;
-        self.keep_password(actor, user, password).await
+        self.keep_password(actor, user, password, None).await
     }
 
     /// Gives the actor another password, if they know their old one, and ends their sessions.
@@ -259,7 +259,8 @@ impl Depot {
             return Err(Error::unauthenticated(CredentialFault::Bad));
         }
         self.0.attempts.forget(organization, &user.email);
-        self.keep_password(actor, user, new).await
+        let proven = Some(user.generation);
+        self.keep_password(actor, user, new, proven).await
     }
 
     /// By e-mail address, or by user name, which has no `@`.
@@ -289,7 +290,15 @@ impl Depot {
         Ok(user)
     }
 
-    async fn keep_password(&self, actor: &Actor, user: Stored<User>, password: &str) -> Result<()> {
+    /// With a `proven` generation, only while that is the user's and they may come in: hashing takes its time, and
+    /// meanwhile somebody else may have set another password.
+    async fn keep_password(
+        &self,
+        actor: &Actor,
+        user: Stored<User>,
+        password: &str,
+        proven: Option<u64>,
+    ) -> Result<()> {
         if password.chars().count() < PASSWORD_SHORTEST || password.len() > PASSWORD_LIMIT {
             let why = format!("at least {PASSWORD_SHORTEST} characters and at most {PASSWORD_LIMIT} bytes");
             return Err(Error::invalid("password", why));
@@ -298,6 +307,9 @@ impl Depot {
         let digest = self.0.passwords.hash(password).await?;
         self.commit_made(|| async {
             let current: Stored<User> = self.load(organization, id).await?;
+            if proven.is_some_and(|proven| !current.enabled || proven != current.generation) {
+                return Err(Error::unauthenticated(CredentialFault::Bad));
+            }
             let mut batch = Batch::new();
             let next = User { generation: current.generation + 1, ..current.value.clone() };
             let next = current.changed(next, self.now());
