@@ -33,6 +33,8 @@ pub(crate) struct Standing<'a> {
     everywhere: SetId,
     /// On apps with grants of their own: those and the organization-wide ones together. By app.
     apps: &'a [OnApp],
+    /// Whether it comes from a grant, and not only from rules that name somebody.
+    granted: bool,
 }
 
 /// An app, and the set of roles that somebody has there.
@@ -45,15 +47,16 @@ struct Place {
     /// Where its apps start and end.
     from: u32,
     to: u32,
+    granted: bool,
 }
 
 impl Place {
     /// Keeps a standing, its apps behind those of others.
-    fn new(everywhere: SetId, own: impl Iterator<Item = OnApp>, all: &mut Vec<OnApp>) -> Self {
+    fn new(everywhere: SetId, granted: bool, own: impl Iterator<Item = OnApp>, all: &mut Vec<OnApp>) -> Self {
         let end = |all: &Vec<OnApp>| u32::try_from(all.len()).unwrap_or(u32::MAX);
         let from = end(all);
         all.extend(own);
-        Self { everywhere, from, to: end(all) }
+        Self { everywhere, from, to: end(all), granted }
     }
 }
 
@@ -152,7 +155,7 @@ impl Snapshot {
         let scopes = scopes.iter().filter_map(|scope| {
             let name = policy.name(&format!("scope:{scope}"))?;
             let everywhere = sets.intern(policy.inclusions().included(name));
-            Some((scope.as_str(), Place { everywhere, from: 0, to: 0 }))
+            Some((scope.as_str(), Place { everywhere, from: 0, to: 0, granted: true }))
         });
         let subjects = Frozen::new(scopes.collect::<Vec<_>>().into_iter());
         let sets = sets.build();
@@ -173,8 +176,9 @@ impl Snapshot {
         self.subjects.get(subject).map(|place| self.at(*place))
     }
 
-    fn at(&self, Place { everywhere, from, to }: Place) -> Standing<'_> {
-        Standing { everywhere, apps: self.on_apps.get(from as usize..to as usize).unwrap_or_default() }
+    fn at(&self, Place { everywhere, from, to, granted }: Place) -> Standing<'_> {
+        let apps = self.on_apps.get(from as usize..to as usize).unwrap_or_default();
+        Standing { everywhere, apps, granted }
     }
 
     /// An actor who has any grant at all, by itself or by a group that its credential says it is in.
@@ -185,12 +189,13 @@ impl Snapshot {
         let subject = actor.subject.as_str();
         let groups = actor.groups.iter().filter_map(|group| self.standing(Subject::group(*group).as_str()));
         let (own, groups): (_, Vec<_>) = (self.standing(subject), groups.collect());
-        (own.is_some() || !groups.is_empty()).then_some(Asker { subject, own, groups })
+        own.iter().chain(&groups).any(|standing| standing.granted).then_some(Asker { subject, own, groups })
     }
 
     /// Everyone with a grant, on their own or as a member of a group.
     pub(crate) fn askers(&self) -> impl Iterator<Item = Asker<'_>> {
-        let people = self.subjects.iter().filter(|(subject, _)| !subject.starts_with("group:"));
+        let people = self.subjects.iter();
+        let people = people.filter(|(subject, place)| place.granted && !subject.starts_with("group:"));
         people.map(|(subject, place)| Asker { subject, own: Some(self.at(*place)), groups: Vec::new() })
     }
 
@@ -329,6 +334,7 @@ struct Builder<'a> {
 
 #[derive(Default)]
 struct Held {
+    granted: bool,
     everywhere: BTreeSet<u32>,
     apps: BTreeMap<Id<App>, BTreeSet<u32>>,
 }
@@ -373,7 +379,7 @@ impl<'a> Builder<'a> {
         let subjects = held.into_iter().map(|(subject, held)| {
             let everywhere = sets.intern(held.everywhere.clone());
             let apps = held.apps.into_iter().map(|(app, own)| (app, sets.intern(&own | &held.everywhere)));
-            (subject.as_str(), Place::new(everywhere, apps, &mut on_apps))
+            (subject.as_str(), Place::new(everywhere, held.granted, apps, &mut on_apps))
         });
         let subjects = Frozen::new(subjects);
         let sets = sets.build();
@@ -397,6 +403,7 @@ impl<'a> Builder<'a> {
                 self.name(&role_name(&grant.role)).map(|role| self.included(role)).unwrap_or_default();
             for subject in self.standing_for(&grant.subject) {
                 let held = held.entry(subject).or_default();
+                held.granted = true;
                 let set = match grant.app {
                     None => &mut held.everywhere,
                     Some(app) => held.apps.entry(app).or_default(),
@@ -407,14 +414,9 @@ impl<'a> Builder<'a> {
         for rule in &self.facts.rules {
             let Rule::Permission { holder: Holder::Subject(denied), .. } = &rule.value else { continue };
             let Some(name) = self.name(denied.as_str()) else { continue };
-            // Who is in the group by their credential only has to meet the rule as well.
-            if denied.as_group().is_some() {
-                held.entry(denied).or_default();
-            }
+            // Also who has no grant of their own: a group that their credential names may have one.
             for subject in self.standing_for(denied) {
-                if let Some(held) = held.get_mut(subject) {
-                    held.everywhere.insert(name);
-                }
+                held.entry(subject).or_default().everywhere.insert(name);
             }
         }
         held

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use appdepot_authz::{CasbinAuthorizer, DEFAULT_POLICY};
 use appdepot_core::authorize::{Actor, Authorizer, Person, Scope, Subject, Target, permission};
-use appdepot_core::domain::{App, Grant, Id, Kind, Organization, Role, Rule, Stored, Timestamp};
+use appdepot_core::domain::{
+    App, Effect, Grant, Holder, Id, Kind, Organization, PermissionPattern, Role, Rule, Stored, Timestamp,
+};
 use appdepot_core::error::Detail;
 use appdepot_core::records::{Batch, Change, RecordStore};
 use appdepot_core::{Error, ErrorKind};
@@ -295,6 +297,33 @@ async fn a_deny_on_one_app_takes_it_out_of_the_listing_scope() {
     assert_eq!(scope, Scope::Apps([one].into()));
     let found = refusal(&authorizer, &user("ada"), permission::APP_GET, Target::app(home, two)).await;
     assert_eq!(found, Some(ErrorKind::Forbidden));
+}
+
+#[tokio::test]
+async fn a_deny_meets_whose_rights_all_come_from_their_credential() {
+    let records = Records::new();
+    let authorizer = authorizer(&records);
+    let home = Id::generate();
+    let group = Id::generate();
+    records.grant(home, Subject::group(group).as_str(), "org.editor", None).await;
+    let of_group = |name: &str| Actor { groups: [group].into(), ..user(name) };
+    let asked = async |actor: &Actor| {
+        refusal(&authorizer, actor, permission::APP_GET, Target::organization(home)).await
+    };
+    assert_eq!(asked(&of_group("bob")).await, None);
+    let rule = Rule::Permission {
+        holder: Holder::Subject(Subject::user("bob").unwrap()),
+        pattern: PermissionPattern::parse("*").unwrap(),
+        effect: Effect::Deny,
+    };
+    let stored = Stored::new(home, rule, Timestamp::now());
+    records.write(vec![Change::Insert(stored.to_record(Id::generate()).unwrap())]).await;
+    authorizer.changed(home).await;
+    assert_eq!(asked(&of_group("bob")).await, Some(ErrorKind::Forbidden));
+    assert_eq!(asked(&of_group("ada")).await, None);
+    // a rule alone makes nobody belong
+    let outsider = asked(&user("eve")).await;
+    assert_eq!(asked(&user("bob")).await, outsider);
 }
 
 #[tokio::test]
