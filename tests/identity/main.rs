@@ -24,6 +24,7 @@ fn main() {
         sessions::nobody_learns_why_a_sign_in_failed,
         sessions::sessions_end_in_time_and_on_demand,
         sessions::a_password_is_changed_by_its_user_and_by_an_admin,
+        sessions::a_reset_outlasts_a_change_that_was_under_way,
         sessions::shutting_a_user_out_ends_everything_at_once,
         sessions::attempts_are_limited_per_account_and_per_address,
         sessions::an_outdated_hash_is_renewed,

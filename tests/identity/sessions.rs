@@ -1,15 +1,18 @@
 //! Signing in, and what ends a session.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use appdepot::ErrorKind;
-use appdepot::authenticate::Authenticator as _;
+use appdepot::authenticate::{Authenticator as _, Passwords, Verdict};
 use appdepot::authorize::{Actor, Origin};
 use appdepot::authz::Argon2Passwords;
 use appdepot::depot::{NewKey, UserChange};
 use appdepot::domain::{Id, User};
 use appdepot::error::{CredentialFault, Detail};
 use appdepot::query::Query;
+use appdepot::{ErrorKind, Result};
+use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use super::world::*;
 
@@ -130,6 +133,53 @@ pub(crate) async fn a_password_is_changed_by_its_user_and_by_an_admin(world: Wor
     depot.set_password(admin, *acme, ada.id, PASSWORD).await.unwrap();
     assert_eq!(world.fault(&session).await, CredentialFault::Bad);
     world.sign_in("ada@acme.example", PASSWORD).await.unwrap();
+}
+
+/// Hashes one of the passwords only when it is let.
+#[derive(Debug, Clone)]
+struct Held {
+    passwords: Argon2Passwords,
+    held: &'static str,
+    reached: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+#[async_trait]
+impl Passwords for Held {
+    async fn hash(&self, password: &str) -> Result<String> {
+        if password == self.held {
+            self.reached.notify_one();
+            self.go.notified().await;
+        }
+        self.passwords.hash(password).await
+    }
+
+    async fn verify(&self, password: &str, kept: Option<&str>) -> Result<Verdict> {
+        self.passwords.verify(password, kept).await
+    }
+}
+
+pub(crate) async fn a_reset_outlasts_a_change_that_was_under_way(world: World) {
+    let World { admin, acme, records, clock, .. } = &world;
+    let ada = world.user("ada@acme.example", "org.viewer").await;
+    let (stolen, reset) = ("what the thief chose", "what the administrator set");
+    let held = Held {
+        passwords: Argon2Passwords::with_parameters(64, 1, 1).unwrap(),
+        held: stolen,
+        reached: Arc::default(),
+        go: Arc::default(),
+    };
+    let slow = depot(records, clock, held.clone());
+    let actor = Actor::new(ada.id.into());
+    let resetting = async {
+        held.reached.notified().await;
+        world.depot.set_password(admin, *acme, ada.id, reset).await.unwrap();
+        held.go.notify_one();
+    };
+    let (changed, ()) = tokio::join!(slow.change_password(&actor, *acme, PASSWORD, stolen), resetting);
+    assert_eq!(fault(changed), CredentialFault::Bad);
+    world.sign_in("ada@acme.example", reset).await.unwrap();
+    assert_eq!(fault(world.sign_in("ada@acme.example", stolen).await), CredentialFault::Bad);
 }
 
 pub(crate) async fn shutting_a_user_out_ends_everything_at_once(world: World) {

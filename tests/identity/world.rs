@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use appdepot::authenticate::{Authenticator as _, Chain};
+use appdepot::authenticate::{Authenticator as _, Chain, Passwords};
 use appdepot::authorize::{Actor, Origin, Subject};
 use appdepot::authz::{Argon2Passwords, CasbinAuthorizer, Keys};
 use appdepot::depot::{Depot, NewUser, Sessions};
@@ -73,7 +73,7 @@ impl World {
 pub(crate) fn depot(
     records: &Arc<dyn RecordStore>,
     clock: &Arc<AtomicI64>,
-    passwords: Argon2Passwords,
+    passwords: impl Passwords,
 ) -> Depot {
     let clock = clock.clone();
     Depot::builder()

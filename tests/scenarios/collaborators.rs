@@ -3,7 +3,7 @@
 use appdepot::ErrorKind;
 use appdepot::authorize::{Actor, Subject};
 use appdepot::depot::{Collaborator, NewApp, NewUser};
-use appdepot::domain::{EventFilter, Id, Role, User};
+use appdepot::domain::{App, EventFilter, Id, Role, User};
 use appdepot::query::{Field, Query, Sort};
 
 use super::stage::*;
@@ -61,6 +61,20 @@ pub(crate) async fn a_change_that_is_confirmed_was_made(ground: Ground) {
         }
         assert_eq!(granted().await - before, 3, "each came after another, in round {round}");
     }
+}
+
+pub(crate) async fn the_roles_of_a_group_go_with_it(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let team = depot.create_group(&system(), acme, "Editors", "").await.unwrap().id;
+    let editor = Role::parse("org.editor").unwrap();
+    depot.grant(&system(), acme, Subject::group(team), editor, None).await.unwrap();
+    // whose credential says that they are in it
+    let bob = Actor { groups: [team].into(), ..Actor::new(Subject::user("idp.bob").unwrap()) };
+    assert!(depot.apps(&bob, Query::of::<App>(acme)).await.is_ok());
+    depot.remove_group(&system(), acme, team).await.unwrap();
+    assert_eq!(kind(depot.apps(&bob, Query::of::<App>(acme)).await), ErrorKind::NotFound);
+    stage.assert_sound().await;
 }
 
 pub(crate) async fn a_service_account_may_do_what_its_role_says_until_it_is_revoked(ground: Ground) {

@@ -1,10 +1,10 @@
 //! Packages that become releases, and the steps that these take.
 
 use appdepot::ErrorKind;
-use appdepot::authorize::Actor;
+use appdepot::authorize::{Actor, Subject};
 use appdepot::blobs::ByteRange;
 use appdepot::depot::{NewApp, NewAsset, NewFile, NewRelease, ReleaseChange};
-use appdepot::domain::{Audience, EventFilter, LifecycleName};
+use appdepot::domain::{Audience, Details, EventFilter, LifecycleName, Role};
 use appdepot::error::Detail;
 use appdepot::lifecycle::{Lifecycle, State, Verb};
 
@@ -208,4 +208,32 @@ pub(crate) async fn the_same_version_is_released_once(ground: Ground) {
     assert!(outcomes.into_iter().filter_map(Result::err).all(|error| error.kind() == ErrorKind::Conflict));
     let app = stage.depot.app(&system(), stage.acme, &app.id.to_string()).await.unwrap();
     assert_eq!(app.releases, 1);
+}
+
+pub(crate) async fn what_a_release_names_is_its_authors_to_name(ground: Ground) {
+    let stage = Stage::set(ground).await;
+    let (depot, acme) = (&stage.depot, stage.acme);
+    let app = stage.app("Notes", LifecycleName::Mobile).await;
+    let release = stage.release(&app, "field-notes.apk").await;
+    let private = stage.upload("private.apk", package("field-notes-1.5.0.apk")).await.id;
+    let ed = Actor::new(Subject::user("ed").unwrap());
+    let editor = Role::parse("app.editor").unwrap();
+    depot.grant(&system(), acme, ed.subject.clone(), editor, Some(app.id)).await.unwrap();
+
+    let made = depot.create_release(&ed, acme, app.id, NewRelease::of(private)).await;
+    assert_eq!(kind(made), ErrorKind::Forbidden);
+    let with_icon = Details { icon: Some(private), ..release.details.clone() };
+    let as_package = ReleaseChange { asset: Some(private), ..ReleaseChange::default() };
+    let as_icon = ReleaseChange { details: Some(with_icon.clone()), ..ReleaseChange::default() };
+    let update = async |actor: &Actor, change: &ReleaseChange| {
+        depot.update_release(actor, acme, release.id, None, change.clone()).await
+    };
+    for change in [&as_package, &as_icon] {
+        assert_eq!(kind(update(&ed, change).await), ErrorKind::Forbidden);
+    }
+    // what somebody else named stays
+    update(&system(), &as_icon).await.unwrap();
+    let title = Details { title: "Notes".to_owned(), ..with_icon };
+    let titled = ReleaseChange { details: Some(title), ..ReleaseChange::default() };
+    assert_eq!(update(&ed, &titled).await.unwrap().details.icon, Some(private));
 }
