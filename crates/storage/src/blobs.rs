@@ -215,9 +215,12 @@ impl OpendalBlobs {
 impl BlobStore for OpendalBlobs {
     async fn put(&self, key: &BlobKey, body: ByteStream) -> Result<u64> {
         let mut writer = self.open_writer(key).await.map_err(fault)?;
-        match fill(&mut writer, body).await {
+        let written = match fill(&mut writer, body).await {
+            Ok(length) => writer.close().await.map(|_| length).map_err(fault),
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(length) => {
-                writer.close().await.map_err(fault)?;
                 self.flush_entries(key).await?;
                 Ok(length)
             }
