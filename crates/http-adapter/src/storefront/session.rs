@@ -51,7 +51,9 @@ pub(super) fn same_site(visit: &Visit) -> Result<()> {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
             let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && (host == text(HOST.as_str()) || visit.backend.public_url.starts_with(origin))
+            let own = visit.backend.public_url.strip_prefix(origin);
+            let is_own = own.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            host.is_some() && (host == text(HOST.as_str()) || is_own)
         }
         (None, None) => true,
     };

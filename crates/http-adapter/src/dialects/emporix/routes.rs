@@ -93,7 +93,12 @@ impl Emporix {
 
 impl Call {
     async fn asset(&self, id: &str) -> Result<Stored<Asset>> {
-        self.backend.depot.asset(&self.actor, self.organization, id).await
+        let asset = self.backend.depot.asset(&self.actor, self.organization, id).await?;
+        // a tenant has its own assets only, in lists too
+        if asset.organization != self.organization {
+            return Err(Error::not_found("asset"));
+        }
+        Ok(asset)
     }
 }
 

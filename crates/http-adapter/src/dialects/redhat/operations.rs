@@ -99,10 +99,10 @@ const OPERATIONS: &[Op] = &[
     Op::get_or_post("/box/srv/1.1/mas/appstore/read", "show the store to anyone").open(),
     Op::get_or_post("/box/srv/1.1/mas/appstore/getstoreitems", "list what the caller may install"),
     Op::get_or_post("/box/srv/1.1/mam/appstore/getstoreitems", "list what the caller may install"),
-    Op::get_or_post("/box/srv/1.1/mas/storeitem/install", "install a store item").leading(),
+    Op::get_or_post("/box/srv/1.1/mas/storeitem/install", "install a store item"),
     Op::get_or_post("/box/srv/1.1/mas/storeitem/downloadvers", "fetch a version of a store item"),
     Op::get_or_post("/box/api/mas/appstore/read", "show the store to anyone").open(),
     Op::get_or_post("/box/api/mas/appstore/getstoreitems", "list what the caller may install"),
-    Op::get_or_post("/box/api/mas/storeitem/install", "install a store item").leading(),
+    Op::get_or_post("/box/api/mas/storeitem/install", "install a store item"),
     Op::get_or_post("/box/api/mas/storeitem/downloadvers", "fetch a version of a store item"),
 ];

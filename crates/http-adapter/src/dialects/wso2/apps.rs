@@ -145,7 +145,8 @@ impl Call {
         change: ReleaseChange,
     ) -> Result<Stored<Release>, Fault> {
         let (view, modified) = self.view(release).await?;
-        let expected = self.may_change(&view, modified, release.revision)?;
+        // the change is made of what was read, so that it must not go over what others changed since
+        let expected = self.may_change(&view, modified, release.revision)?.or(Some(release.revision));
         let depot = &self.backend.depot;
         let done = depot.update_release(&self.actor, self.organization, release.id, expected, change).await;
         done.map_err(unknown_part)

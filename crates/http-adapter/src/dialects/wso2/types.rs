@@ -74,6 +74,7 @@ pub(super) struct AppBody {
     uuid: Option<IgnoredAny>,
     app_name: Option<IgnoredAny>,
     app_provider: Option<IgnoredAny>,
+    #[serde(rename = "appUrl")]
     app_url_alias: Option<IgnoredAny>,
     lifecycle_status: Option<IgnoredAny>,
     screen_shots: Option<IgnoredAny>,

@@ -22,7 +22,7 @@ use super::super::types::{
 };
 use super::super::words::{self, Extension};
 use super::upload::{Texts, Upload};
-use super::{Answered, Call, Wanted};
+use super::{Answered, Call, Wanted, known_providers};
 use crate::call::Backend;
 use crate::wire::{self, json};
 
@@ -263,7 +263,7 @@ async fn answer_asset(
     stored: &Stored<Asset>,
 ) -> Answered {
     let providers = match stored.file().map(|file| &file.location) {
-        Some(Location::Provider { .. }) => backend.depot.storage_providers(actor, organization).await?,
+        Some(Location::Provider { .. }) => known_providers(backend, actor, organization).await?,
         _ => Vec::new(),
     };
     Ok(Answer::of(asset(backend, organization, &providers, stored)).into_response())

@@ -193,10 +193,19 @@ impl Call {
 
     /// The storage providers that the actor may know of.
     async fn providers(&self) -> Result<Vec<Stored<StorageProvider>>> {
-        match self.backend.depot.storage_providers(&self.actor, self.organization).await {
-            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Vec::new()),
-            other => other,
-        }
+        known_providers(&self.backend, &self.actor, self.organization).await
+    }
+}
+
+/// The storage providers that the actor may know of: none, without an error, where they may not.
+async fn known_providers(
+    backend: &Backend,
+    actor: &Actor,
+    organization: Id<Organization>,
+) -> Result<Vec<Stored<StorageProvider>>> {
+    match backend.depot.storage_providers(actor, organization).await {
+        Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Vec::new()),
+        other => other,
     }
 }
 
