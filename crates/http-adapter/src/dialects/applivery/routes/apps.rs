@@ -78,7 +78,8 @@ pub(super) async fn update(call: Call, request: Body) -> Answered {
         slug: said.slug,
         description: said.description,
         configure,
-        retention: Some(retention(stored.retention, said.retention)),
+        // not what was read, where nothing is said of it: others may have changed it since
+        retention: (said.retention != (None, None)).then(|| retention(stored.retention, said.retention)),
         extra: said.metadata,
         ..AppChange::default()
     };
